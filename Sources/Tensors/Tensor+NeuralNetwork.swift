@@ -1,0 +1,51 @@
+import CTorch
+
+extension Tensor {
+    /// Rows of this `[vocabulary, hidden]` table at integer `ids`: `[…ids, hidden]`.
+    package func embedding(_ ids: Tensor) throws(TensorError) -> Tensor {
+        try TorchCall.make("embedding", [self, ids]) { ct_embedding($0[0], $0[1], $1) }
+    }
+
+    package func softmax(_ dimension: Int = -1) throws(TensorError) -> Tensor {
+        try TorchCall.make("softmax", [self]) { ct_softmax($0[0], Int64(dimension), false, $1) }
+    }
+
+    package func logSoftmax(_ dimension: Int = -1) throws(TensorError) -> Tensor {
+        try TorchCall.make("logSoftmax", [self]) { ct_softmax($0[0], Int64(dimension), true, $1) }
+    }
+
+    /// x / √(mean(x²) + epsilon) · weight over the last dimension, computed in at least float32.
+    /// - Parameter weight: `[last]`.
+    package func rmsNorm(_ weight: Tensor, epsilon: Double) throws(TensorError) -> Tensor {
+        try TorchCall.make("rmsNorm", [self, weight]) { ct_rms_norm($0[0], $0[1], epsilon, $1) }
+    }
+
+    /// softmax(q·kᵀ / √headDim + mask) · v.
+    /// - Parameters:
+    ///   - self: queries `[batch, heads, queries, headDim]`.
+    ///   - keys: `[batch, kvHeads, tokens, headDim]`; `values` alike.
+    ///   - mask: broadcast to `[batch, heads, queries, tokens]`: bool, true where a query may look,
+    ///     or a float that is added to the scores.
+    ///   - causal: query i sees tokens 0…i; needs `queries == tokens` and no mask.
+    package func attention(
+        keys: Tensor, values: Tensor, mask: Tensor? = nil, causal: Bool = false
+    ) throws(TensorError) -> Tensor {
+        let grouped = shape[1] != keys.shape[1]
+        return try TorchCall.make("attention", [self, keys, values] + (mask.map { [$0] } ?? [])) {
+            ct_attention($0[0], $0[1], $0[2], $0.count > 3 ? $0[3] : nil, causal, grouped, $1)
+        }
+    }
+
+    /// Negative log-likelihood of `targets` under softmax of these logits.
+    /// - Parameters:
+    ///   - self: logits `[rows, vocabulary]`.
+    ///   - targets: int64 `[rows]`.
+    ///   - mean: over the rows, shape `[]`; else one per row, `[rows]`.
+    package func crossEntropy(
+        _ targets: Tensor, mean: Bool = true
+    ) throws(TensorError) -> Tensor {
+        try TorchCall.make("crossEntropy", [self, targets]) {
+            ct_cross_entropy($0[0], $0[1], mean, $1)
+        }
+    }
+}

@@ -1,0 +1,542 @@
+// See ctorch.h. One try/catch per function, written once in `guarded`.
+#include "ctorch.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/api/include/torch/version.h>
+
+#include <string>
+#include <vector>
+
+struct ct_tensor {
+    at::Tensor value;
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+template <typename Body>
+int guarded(Body body) noexcept {
+    try {
+        body();
+        return CT_OK;
+    } catch (const c10::Error &error) {
+        last_error = error.what_without_backtrace();
+    } catch (const std::exception &error) {
+        last_error = error.what();
+    } catch (...) {
+        last_error = "unknown C++ exception";
+    }
+    return CT_FAILED;
+}
+
+template <typename Make>
+int made(ct_tensor **out, Make make) noexcept {
+    return guarded([&] { *out = new ct_tensor{make()}; });
+}
+
+at::ScalarType scalar_type(ct_dtype type) {
+    switch (type) {
+        case CT_BOOL: return at::kBool;
+        case CT_U8: return at::kByte;
+        case CT_I8: return at::kChar;
+        case CT_I16: return at::kShort;
+        case CT_U16: return at::kUInt16;
+        case CT_I32: return at::kInt;
+        case CT_U32: return at::kUInt32;
+        case CT_I64: return at::kLong;
+        case CT_U64: return at::kUInt64;
+        case CT_F8E4M3: return at::kFloat8_e4m3fn;
+        case CT_F8E5M2: return at::kFloat8_e5m2;
+        case CT_F16: return at::kHalf;
+        case CT_BF16: return at::kBFloat16;
+        case CT_F32: return at::kFloat;
+        case CT_F64: return at::kDouble;
+    }
+    TORCH_CHECK(false, "unknown element type ", static_cast<int>(type));
+}
+
+ct_dtype element_type(at::ScalarType type) {
+    switch (type) {
+        case at::kBool: return CT_BOOL;
+        case at::kByte: return CT_U8;
+        case at::kChar: return CT_I8;
+        case at::kShort: return CT_I16;
+        case at::kUInt16: return CT_U16;
+        case at::kInt: return CT_I32;
+        case at::kUInt32: return CT_U32;
+        case at::kLong: return CT_I64;
+        case at::kUInt64: return CT_U64;
+        case at::kFloat8_e4m3fn: return CT_F8E4M3;
+        case at::kFloat8_e5m2: return CT_F8E5M2;
+        case at::kHalf: return CT_F16;
+        case at::kBFloat16: return CT_BF16;
+        case at::kFloat: return CT_F32;
+        case at::kDouble: return CT_F64;
+        default: TORCH_CHECK(false, "element type ", type, " has no place in this ABI");
+    }
+}
+
+at::Device device_of(ct_device_kind kind, int index) {
+    return kind == CT_CPU ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<int8_t>(index));
+}
+
+at::TensorOptions options(ct_dtype type, ct_device_kind kind, int index) {
+    return at::TensorOptions().dtype(scalar_type(type)).device(device_of(kind, index));
+}
+
+std::vector<at::Tensor> values(ct_tensor *const *tensors, int count) {
+    std::vector<at::Tensor> list;
+    list.reserve(count);
+    for (int i = 0; i < count; i++) list.push_back(tensors[i]->value);
+    return list;
+}
+
+at::IntArrayRef list(const int64_t *dims, int rank) { return {dims, static_cast<size_t>(rank)}; }
+
+std::optional<at::Tensor> optional(const ct_tensor *tensor) {
+    if (tensor == nullptr) return std::nullopt;
+    return tensor->value;
+}
+
+}  // namespace
+
+// Runtime
+
+const char *ct_last_error(void) { return last_error.c_str(); }
+const char *ct_torch_version(void) { return TORCH_VERSION; }
+int ct_set_threads(int count) { return guarded([&] { at::set_num_threads(count); }); }
+int ct_threads(int *out) { return guarded([&] { *out = at::get_num_threads(); }); }
+int ct_seed(uint64_t seed) { return guarded([&] { at::manual_seed(seed); }); }
+
+int ct_device_count(ct_device_kind kind, int *out) {
+    return guarded([&] {
+        *out = kind == CT_CPU ? 1
+                              : (at::globalContext().hasCUDA() ? at::accelerator::deviceCount() : 0);
+    });
+}
+
+int ct_synchronize(ct_device_kind kind) {
+    return guarded([&] {
+        if (kind == CT_CUDA) at::accelerator::synchronizeDevice(0);
+    });
+}
+
+int ct_peak_memory(ct_device_kind kind, int64_t *out) {
+    return guarded([&] {
+        *out = 0;
+        if (kind != CT_CUDA) return;
+        auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(0);
+        *out = stats.reserved_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+    });
+}
+
+// Creation
+
+int ct_full(const int64_t *dims, int rank, double value, ct_dtype type, ct_device_kind kind, int index,
+            ct_tensor **out) {
+    return made(out, [&] { return at::full(list(dims, rank), value, options(type, kind, index)); });
+}
+
+int ct_empty(const int64_t *dims, int rank, ct_dtype type, ct_device_kind kind, int index,
+             ct_tensor **out) {
+    return made(out, [&] { return at::empty(list(dims, rank), options(type, kind, index)); });
+}
+
+int ct_arange(double start, double end, double step, ct_dtype type, ct_device_kind kind, int index,
+              ct_tensor **out) {
+    return made(out, [&] { return at::arange(start, end, step, options(type, kind, index)); });
+}
+
+int ct_eye(int64_t rows, int64_t columns, ct_dtype type, ct_device_kind kind, int index,
+           ct_tensor **out) {
+    return made(out, [&] { return at::eye(rows, columns, options(type, kind, index)); });
+}
+
+int ct_random(const int64_t *dims, int rank, bool normal, uint64_t seed, ct_dtype type,
+              ct_tensor **out) {
+    return made(out, [&] {
+        auto generator = at::detail::createCPUGenerator(seed);
+        auto wanted = options(type, CT_CPU, 0);
+        return normal ? at::randn(list(dims, rank), generator, wanted)
+                      : at::rand(list(dims, rank), generator, wanted);
+    });
+}
+
+int ct_from_memory(void *data, const int64_t *dims, int rank, ct_dtype type,
+                   void (*release)(void *), void *context, ct_tensor **out) {
+    return made(out, [&] {
+        return at::from_blob(
+            data, list(dims, rank), [release, context](void *) { if (release) release(context); },
+            options(type, CT_CPU, 0));
+    });
+}
+
+// Properties
+
+void ct_free(ct_tensor *tensor) { delete tensor; }
+
+int ct_rank(const ct_tensor *t, int *out) {
+    return guarded([&] { *out = static_cast<int>(t->value.dim()); });
+}
+
+int ct_dims(const ct_tensor *t, int64_t *dims) {
+    return guarded([&] {
+        auto sizes = t->value.sizes();
+        std::copy(sizes.begin(), sizes.end(), dims);
+    });
+}
+
+int ct_type(const ct_tensor *t, ct_dtype *out) {
+    return guarded([&] { *out = element_type(t->value.scalar_type()); });
+}
+
+int ct_device(const ct_tensor *t, ct_device_kind *kind, int *index) {
+    return guarded([&] {
+        *kind = t->value.is_cuda() ? CT_CUDA : CT_CPU;
+        *index = t->value.is_cuda() ? t->value.get_device() : 0;
+    });
+}
+
+int ct_data(const ct_tensor *t, void **out) {
+    return guarded([&] { *out = t->value.data_ptr(); });
+}
+
+int ct_is_contiguous(const ct_tensor *t, bool *out) {
+    return guarded([&] { *out = t->value.is_contiguous(); });
+}
+
+int ct_item(const ct_tensor *t, double *out) {
+    return guarded([&] { *out = t->value.to(at::kDouble).item<double>(); });
+}
+
+// Conversions and views
+
+int ct_to(const ct_tensor *t, ct_dtype type, ct_device_kind kind, int index, bool copy,
+          ct_tensor **out) {
+    return made(out, [&] {
+        return t->value.to(device_of(kind, index), scalar_type(type), /*non_blocking=*/false, copy);
+    });
+}
+
+int ct_contiguous(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return t->value.contiguous(); });
+}
+int ct_clone(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return t->value.clone(at::MemoryFormat::Contiguous); });
+}
+int ct_detach(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return t->value.detach(); });
+}
+int ct_reshape(const ct_tensor *t, const int64_t *dims, int rank, ct_tensor **out) {
+    return made(out, [&] { return t->value.reshape(list(dims, rank)); });
+}
+int ct_permute(const ct_tensor *t, const int64_t *order, int rank, ct_tensor **out) {
+    return made(out, [&] { return t->value.permute(list(order, rank)); });
+}
+int ct_expand(const ct_tensor *t, const int64_t *dims, int rank, ct_tensor **out) {
+    return made(out, [&] { return t->value.expand(list(dims, rank)); });
+}
+int ct_narrow(const ct_tensor *t, int64_t dim, int64_t start, int64_t length, ct_tensor **out) {
+    return made(out, [&] { return t->value.narrow(dim, start, length); });
+}
+int ct_select(const ct_tensor *t, int64_t dim, int64_t index, ct_tensor **out) {
+    return made(out, [&] { return t->value.select(dim, index); });
+}
+int ct_squeeze(const ct_tensor *t, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return t->value.squeeze(dim); });
+}
+int ct_unsqueeze(const ct_tensor *t, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return t->value.unsqueeze(dim); });
+}
+int ct_flip(const ct_tensor *t, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return t->value.flip({dim}); });
+}
+int ct_diagonal(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return t->value.diagonal(0, -2, -1); });
+}
+int ct_diag_embed(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return t->value.diag_embed(); });
+}
+int ct_triangle(const ct_tensor *t, bool upper, int64_t diagonal, ct_tensor **out) {
+    return made(out, [&] { return upper ? t->value.triu(diagonal) : t->value.tril(diagonal); });
+}
+int ct_cat(ct_tensor *const *tensors, int count, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return at::cat(values(tensors, count), dim); });
+}
+int ct_stack(ct_tensor *const *tensors, int count, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return at::stack(values(tensors, count), dim); });
+}
+int ct_index_select(const ct_tensor *t, int64_t dim, const ct_tensor *index, ct_tensor **out) {
+    return made(out, [&] { return t->value.index_select(dim, index->value); });
+}
+int ct_gather(const ct_tensor *t, int64_t dim, const ct_tensor *index, ct_tensor **out) {
+    return made(out, [&] { return t->value.gather(dim, index->value); });
+}
+int ct_repeat_interleave(const ct_tensor *t, int64_t repeats, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return t->value.repeat_interleave(repeats, dim); });
+}
+int ct_pad(const ct_tensor *t, const int64_t *amounts, int count, double value, ct_tensor **out) {
+    return made(out, [&] { return at::constant_pad_nd(t->value, list(amounts, count), value); });
+}
+
+// Elementwise
+
+int ct_unary(ct_unary_op op, const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&]() -> at::Tensor {
+        const at::Tensor &a = t->value;
+        switch (op) {
+            case CT_NEG: return a.neg();
+            case CT_ABS: return a.abs();
+            case CT_EXP: return a.exp();
+            case CT_LOG: return a.log();
+            case CT_SQRT: return a.sqrt();
+            case CT_RSQRT: return a.rsqrt();
+            case CT_RECIPROCAL: return a.reciprocal();
+            case CT_SIN: return a.sin();
+            case CT_COS: return a.cos();
+            case CT_TANH: return a.tanh();
+            case CT_SIGMOID: return a.sigmoid();
+            case CT_SILU: return at::silu(a);
+            case CT_RELU: return a.relu();
+            case CT_GELU: return at::gelu(a);
+            case CT_SQUARE: return a.square();
+            case CT_SIGN: return a.sign();
+            case CT_ISFINITE: return a.isfinite();
+            case CT_LOGICAL_NOT: return a.logical_not();
+            case CT_ROUND: return a.round();
+        }
+        TORCH_CHECK(false, "unknown unary operation ", static_cast<int>(op));
+    });
+}
+
+// `Right` is a tensor or a scalar; libtorch overloads each of these for both but `pow` and the
+// extrema, which the callers below map.
+template <typename Right>
+static at::Tensor binary(ct_binary_op op, const at::Tensor &a, const Right &b) {
+    switch (op) {
+        case CT_ADD: return a.add(b);
+        case CT_SUB: return a.sub(b);
+        case CT_MUL: return a.mul(b);
+        case CT_DIV: return a.div(b);
+        case CT_POW: return a.pow(b);
+        case CT_EQ: return a.eq(b);
+        case CT_NE: return a.ne(b);
+        case CT_LT: return a.lt(b);
+        case CT_LE: return a.le(b);
+        case CT_GT: return a.gt(b);
+        case CT_GE: return a.ge(b);
+        default: TORCH_CHECK(false, "unknown binary operation ", static_cast<int>(op));
+    }
+}
+
+int ct_binary(ct_binary_op op, const ct_tensor *a, const ct_tensor *b, ct_tensor **out) {
+    return made(out, [&] {
+        switch (op) {
+            case CT_MAXIMUM: return at::maximum(a->value, b->value);
+            case CT_MINIMUM: return at::minimum(a->value, b->value);
+            case CT_AND: return at::logical_and(a->value, b->value);
+            case CT_OR: return at::logical_or(a->value, b->value);
+            default: return binary(op, a->value, b->value);
+        }
+    });
+}
+
+int ct_binary_scalar(ct_binary_op op, const ct_tensor *a, double b, ct_tensor **out) {
+    return made(out, [&] {
+        switch (op) {
+            case CT_MAXIMUM: return a->value.clamp_min(b);
+            case CT_MINIMUM: return a->value.clamp_max(b);
+            default: return binary(op, a->value, at::Scalar(b));
+        }
+    });
+}
+
+int ct_clamp(const ct_tensor *t, double low, double high, ct_tensor **out) {
+    return made(out, [&] { return t->value.clamp(low, high); });
+}
+int ct_where(const ct_tensor *condition, const ct_tensor *yes, const ct_tensor *no, ct_tensor **out) {
+    return made(out, [&] { return at::where(condition->value, yes->value, no->value); });
+}
+int ct_masked_fill(const ct_tensor *t, const ct_tensor *mask, double value, ct_tensor **out) {
+    return made(out, [&] { return t->value.masked_fill(mask->value, value); });
+}
+
+// In place
+
+int ct_copy_(ct_tensor *into, const ct_tensor *from) {
+    return guarded([&] {
+        // copy_ would broadcast; a silent broadcast into a cache or a checkpoint is a bug.
+        TORCH_CHECK(into->value.sizes() == from->value.sizes(), "copy needs equal shapes");
+        into->value.copy_(from->value);
+    });
+}
+int ct_fill_(ct_tensor *t, double value) { return guarded([&] { t->value.fill_(value); }); }
+int ct_add_(ct_tensor *t, const ct_tensor *other, double alpha) {
+    return guarded([&] { t->value.add_(other->value, alpha); });
+}
+int ct_mul_(ct_tensor *t, double factor) { return guarded([&] { t->value.mul_(factor); }); }
+int ct_addmm_(ct_tensor *t, const ct_tensor *a, const ct_tensor *b, double beta, double alpha) {
+    return guarded([&] { t->value.addmm_(a->value, b->value, beta, alpha); });
+}
+int ct_index_copy_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
+    return guarded([&] { t->value.index_copy_(dim, index->value, source->value); });
+}
+
+// Reductions
+
+int ct_reduce(ct_reduction op, const ct_tensor *t, bool whole, int64_t dim, bool keep,
+              ct_tensor **out) {
+    return made(out, [&]() -> at::Tensor {
+        const at::Tensor a = whole ? t->value.reshape({-1}) : t->value;
+        if (whole) dim = 0, keep = false;
+        switch (op) {
+            case CT_SUM: return a.sum(dim, keep);
+            case CT_MEAN: return a.mean(dim, keep);
+            case CT_AMAX: return a.amax(dim, keep);
+            case CT_AMIN: return a.amin(dim, keep);
+            case CT_LOGSUMEXP: return a.logsumexp(dim, keep);
+            case CT_ARGMAX: return a.argmax(dim, keep);
+            case CT_NORM2: return at::linalg_vector_norm(a, 2, at::IntArrayRef{dim}, keep);
+            case CT_PROD: return a.prod(dim, keep);
+            case CT_ALL: return a.all(dim, keep);
+            case CT_ANY: return a.any(dim, keep);
+        }
+        TORCH_CHECK(false, "unknown reduction ", static_cast<int>(op));
+    });
+}
+
+int ct_cumsum(const ct_tensor *t, int64_t dim, ct_tensor **out) {
+    return made(out, [&] { return t->value.cumsum(dim); });
+}
+
+static void write_pair(std::tuple<at::Tensor, at::Tensor> pair, ct_tensor **first, ct_tensor **second) {
+    *first = new ct_tensor{std::get<0>(pair)};
+    *second = new ct_tensor{std::get<1>(pair)};
+}
+
+int ct_sort(const ct_tensor *t, int64_t dim, bool descending, ct_tensor **values,
+            ct_tensor **indices) {
+    return guarded([&] {
+        write_pair(at::sort(t->value, /*stable=*/true, dim, descending), values, indices);
+    });
+}
+
+int ct_topk(const ct_tensor *t, int64_t count, int64_t dim, ct_tensor **values, ct_tensor **indices) {
+    return guarded([&] { write_pair(t->value.topk(count, dim), values, indices); });
+}
+
+// Products
+
+int ct_matmul(const ct_tensor *a, const ct_tensor *b, ct_tensor **out) {
+    return made(out, [&] { return at::matmul(a->value, b->value); });
+}
+int ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *bias, ct_tensor **out) {
+    return made(out, [&] { return at::linear(x->value, weight->value, optional(bias)); });
+}
+int ct_einsum(const char *equation, ct_tensor *const *tensors, int count, ct_tensor **out) {
+    return made(out, [&] { return at::einsum(equation, values(tensors, count)); });
+}
+
+// Neural network
+
+int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out) {
+    return made(out, [&] { return at::embedding(table->value, ids->value); });
+}
+int ct_softmax(const ct_tensor *t, int64_t dim, bool logarithm, ct_tensor **out) {
+    return made(out, [&] { return logarithm ? t->value.log_softmax(dim) : t->value.softmax(dim); });
+}
+int ct_rms_norm(const ct_tensor *t, const ct_tensor *weight, double epsilon, ct_tensor **out) {
+    return made(out, [&] { return at::rms_norm(t->value, weight->value.sizes(), weight->value, epsilon); });
+}
+int ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *mask,
+                 bool causal, bool grouped, ct_tensor **out) {
+    return made(out, [&] {
+        return at::scaled_dot_product_attention(q->value, k->value, v->value, optional(mask),
+                                                /*dropout_p=*/0.0, causal, /*scale=*/std::nullopt,
+                                                grouped);
+    });
+}
+int ct_cross_entropy(const ct_tensor *logits, const ct_tensor *targets, bool mean, ct_tensor **out) {
+    return made(out, [&] {
+        return at::cross_entropy_loss(logits->value, targets->value, /*weight=*/{},
+                                      mean ? at::Reduction::Mean : at::Reduction::None);
+    });
+}
+
+// Linear algebra
+
+int ct_svd(const ct_tensor *t, ct_tensor **u, ct_tensor **s, ct_tensor **vh) {
+    return guarded([&] {
+        auto [left, singular, right] = at::linalg_svd(t->value, /*full_matrices=*/false);
+        *u = new ct_tensor{left};
+        *s = new ct_tensor{singular};
+        *vh = new ct_tensor{right};
+    });
+}
+int ct_svdvals(const ct_tensor *t, ct_tensor **s) {
+    return made(s, [&] { return at::linalg_svdvals(t->value); });
+}
+int ct_qr(const ct_tensor *t, ct_tensor **q, ct_tensor **r) {
+    return guarded([&] { write_pair(at::linalg_qr(t->value), q, r); });
+}
+int ct_eigh(const ct_tensor *t, ct_tensor **values, ct_tensor **vectors) {
+    return guarded([&] { write_pair(at::linalg_eigh(t->value), values, vectors); });
+}
+int ct_cholesky(const ct_tensor *t, ct_tensor **lower, int *info) {
+    return guarded([&] {
+        auto [factor, status] = at::linalg_cholesky_ex(t->value);
+        *info = status.item<int>();
+        *lower = new ct_tensor{factor};
+    });
+}
+int ct_solve(const ct_tensor *a, const ct_tensor *b, ct_tensor **x) {
+    return made(x, [&] { return at::linalg_solve(a->value, b->value); });
+}
+int ct_solve_triangular(const ct_tensor *a, const ct_tensor *b, bool upper, bool left, ct_tensor **x) {
+    return made(x, [&] { return at::linalg_solve_triangular(a->value, b->value, upper, left); });
+}
+int ct_lstsq(const ct_tensor *a, const ct_tensor *b, ct_tensor **x) {
+    return made(x, [&] {
+        // gelsd tolerates rank deficiency; CUDA offers only gels.
+        auto driver = a->value.is_cuda() ? "gels" : "gelsd";
+        return std::get<0>(at::linalg_lstsq(a->value, b->value, std::nullopt, driver));
+    });
+}
+
+// Gradients
+
+int ct_set_gradients(bool enabled, bool *previous) {
+    return guarded([&] {
+        *previous = at::GradMode::is_enabled();
+        at::GradMode::set_enabled(enabled);
+    });
+}
+int ct_require_gradient(ct_tensor *t, bool required) {
+    return guarded([&] { t->value.set_requires_grad(required); });
+}
+int ct_requires_gradient(const ct_tensor *t, bool *out) {
+    return guarded([&] { *out = t->value.requires_grad(); });
+}
+int ct_backward(const ct_tensor *t) {
+    return guarded([&] { t->value.backward(); });
+}
+int ct_gradient(const ct_tensor *t, ct_tensor **out) {
+    return guarded([&] {
+        *out = t->value.grad().defined() ? new ct_tensor{t->value.grad()} : nullptr;
+    });
+}
+int ct_clear_gradient(ct_tensor *t) {
+    return guarded([&] { t->value.mutable_grad() = at::Tensor(); });
+}
+int ct_gradients(const ct_tensor *output, ct_tensor *const *inputs, int count, ct_tensor **gradients) {
+    return guarded([&] {
+        auto found = torch::autograd::grad({output->value}, values(inputs, count));
+        for (int i = 0; i < count; i++) gradients[i] = new ct_tensor{found[i]};
+    });
+}
