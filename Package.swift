@@ -22,6 +22,7 @@ let package = Package(
         .target(
             name: "Tensors", dependencies: ["CTorch"], swiftSettings: swiftSettings,
             linkerSettings: shim),
+        .target(name: "TensorNetworks", dependencies: ["Tensors"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     ]
 )
