@@ -1,0 +1,46 @@
+# make help lists the targets. Everything that is built or installed stays in .build and .deps.
+.DEFAULT_GOAL := build
+SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
+MINIMA := .build/release/minima
+.PHONY: help setup reference build test demo lint docs bench dist clean
+
+help:
+	@echo "make setup   install what is missing (libtorch into .deps, headers by apt), compile the shim"
+	@echo "make build   setup, then build the program: $(MINIMA)"
+	@echo "make demo    build, then compress the shipped model, measure it, and generate with it"
+	@echo "make test    build, then run every test (installs transformers and tokenizers into .deps)"
+	@echo "make lint    formatting, documentation and layout rules"
+	@echo "make docs    DocC pages of every module, warnings as errors"
+	@echo "make bench   measurements beside transformers; writes Benchmarks/results"
+	@echo "make dist    relocatable archive for hosts that have libtorch and g++ but no Swift"
+
+setup:
+	@native/setup
+
+build: setup
+	swift build $(SWIFT_FLAGS)
+
+demo: build
+	@Examples/demo $(MINIMA)
+
+reference:
+	@native/setup reference
+	@Tests/Reference/generate .build/reference
+
+test: build reference
+	swift test $(SWIFT_FLAGS)
+
+lint:
+	@native/lint
+
+docs: setup
+	@native/docs
+
+bench: build reference
+	@Benchmarks/run $(MINIMA)
+
+dist: setup
+	@native/dist
+
+clean:
+	rm -rf .build dist
