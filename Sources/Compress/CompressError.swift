@@ -1,0 +1,45 @@
+import Artifacts
+
+package enum CompressError: Error, CustomStringConvertible {
+    case keep(Double)
+    case alreadyCompressed(folder: String)
+    case alreadyDense(String)
+    case outputExists(String)
+    case otherRun(folder: String, difference: String)
+    case foreignStates(file: String)
+    case foreignFolder(String)
+    case folder(String, SystemFault)
+    case removal(String, String)
+    case noCalibration
+    case calibrationToken(Int, vocabulary: Int)
+    case nothingFits(matrix: String, format: String, keep: Double)
+
+    package var description: String {
+        switch self {
+        case .keep(let keep):
+            "keep must be above 0 and below 1, not \(keep)"
+        case .alreadyCompressed(let folder):
+            "\(folder) is compressed already; compress the dense checkpoint that it was made from"
+        case .alreadyDense(let folder):
+            "\(folder) is a dense checkpoint already"
+        case .outputExists(let folder):
+            "\(folder) exists; choose another output or pass --overwrite"
+        case .otherRun(let folder, let difference):
+            "\(folder) holds an unfinished run with another \(difference); continue that one with its own settings, or pass --restart to discard it"
+        case .foreignStates(let file):
+            "\(file) does not hold this run's hidden states; pass --restart to begin anew"
+        case .foreignFolder(let folder):
+            "\(folder) is not an unfinished run of this program; move it away or pass --restart to remove it"
+        case .folder(let folder, let fault):
+            "cannot write \(folder): \(fault)"
+        case .removal(let path, let reason):
+            "cannot remove \(path): \(reason)"
+        case .noCalibration:
+            "there is no calibration text"
+        case .calibrationToken(let token, let vocabulary):
+            "calibration token \(token) is outside the model's vocabulary of \(vocabulary): tokenizer and model do not belong together"
+        case .nothingFits(let matrix, let format, let keep):
+            "\(matrix): no \(format) fits in \(keep) of its parameters"
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// checkpoint + text (+ reference checkpoint) → report.
+import Artifacts
+import Foundation
+import Models
+import Tensors
+import Text
+
+package struct EvaluateStage {
+    package let model: String
+    package var reference: String?
+    package let texts: [String]
+    /// Inputs per window; each predicts the token that follows it.
+    package var window = 2_048
+    /// How far a window begins behind the one before it; at most `window`.
+    package var stride = 2_048
+    /// Windows of each text at most; `nil` takes all.
+    package var windowLimit: Int?
+    package var elementType = ElementType.float32
+    package var device = Device.cpu
+
+    package init(model: String, texts: [String]) {
+        self.model = model
+        self.texts = texts
+    }
+
+    /// - Parameter progress: called with the text and the number of windows done in it.
+    package func run(
+        progress: (_ text: String, _ windows: Int, _ note: String) throws -> Void
+    ) throws -> EvaluationReport {
+        let (checkpoint, model) = try load(self.model)
+        let tokenizer = try Tokenizer(path: self.model)
+        let referenceModel = try reference.map { try load($0).model }
+        if let referenceModel,
+            referenceModel.configuration.vocabularySize != model.configuration.vocabularySize
+        {
+            throw EvaluateError.vocabularies(
+                model: model.configuration.vocabularySize,
+                reference: referenceModel.configuration.vocabularySize)
+        }
+        var total = WindowScore(hasReference: reference != nil)
+        var reports: [EvaluationReport.Text] = []
+        var seconds = 0.0
+        for text in texts {
+            var score = WindowScore(hasReference: reference != nil)
+            var windows = try TokenWindows(
+                Corpus(path: text), tokenizer, length: window, stride: stride)
+            var count = 0
+            while count < windowLimit ?? .max, let ids = try windows.next() {
+                let start = Date()
+                try withoutGradients {
+                    try score.add(
+                        ids, scored: count == 0 ? window : stride, model: model,
+                        reference: referenceModel)
+                }
+                seconds += Date().timeIntervalSince(start)
+                count += 1
+                try progress(text, count, String(format: "perplexity %.3f", score.perplexity))
+            }
+            guard count > 0 else { throw EvaluateError.tooShort(file: text, window: window) }
+            total.add(score)
+            reports.append(
+                EvaluationReport.Text(
+                    file: text, perplexity: score.perplexity, tokens: score.tokens,
+                    klMean: score.klMean, top1Agreement: score.top1Agreement))
+        }
+        return EvaluationReport(
+            model: self.model, reference: reference, perplexity: total.perplexity,
+            tokens: total.tokens, klMean: total.klMean, top1Agreement: total.top1Agreement,
+            parameters: checkpoint.parameterCount, linearParameters: model.linearParameterCount,
+            bytes: checkpoint.byteCount, tokensPerSecond: Double(total.tokens) / seconds,
+            peakMemoryBytes: try PeakMemory.bytes(on: device), window: window, stride: stride,
+            device: device.description, elementType: elementType.rawValue,
+            threads: TorchRuntime.threads, texts: reports)
+    }
+
+    private func load(_ folder: String) throws -> (Checkpoint, model: CausalLanguageModel) {
+        let configuration = try ModelConfiguration(folder: folder)
+        let checkpoint = try Checkpoint(folder)
+        return (
+            checkpoint,
+            try CausalLanguageModel(checkpoint, configuration, as: elementType, on: device)
+        )
+    }
+}
+
+package enum EvaluateError: Error, CustomStringConvertible {
+    case tooShort(file: String, window: Int)
+    case vocabularies(model: Int, reference: Int)
+
+    package var description: String {
+        switch self {
+        case .tooShort(let file, let window):
+            "\(file): too short for one window of \(window) tokens and the one that follows; pass a smaller --window"
+        case .vocabularies(let model, let reference):
+            "the model has a vocabulary of \(model) and the reference one of \(reference): they cannot be compared token by token"
+        }
+    }
+}

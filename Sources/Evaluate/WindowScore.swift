@@ -1,0 +1,65 @@
+import Foundation
+import Models
+import Tensors
+
+/// Sums over predicted tokens, from which the means are taken.
+package struct WindowScore {
+    package private(set) var tokens = 0
+    private var loss = 0.0
+    private var divergence = 0.0
+    private var agreements = 0
+    private let hasReference: Bool
+
+    package init(hasReference: Bool) { self.hasReference = hasReference }
+
+    /// exp of the mean negative log-likelihood.
+    package var perplexity: Double { exp(loss / Double(tokens)) }
+    /// Mean KL(reference ‖ model), nats per token.
+    package var klMean: Double? { hasReference ? divergence / Double(tokens) : nil }
+    package var top1Agreement: Double? { hasReference ? Double(agreements) / Double(tokens) : nil }
+
+    package mutating func add(_ other: WindowScore) {
+        tokens += other.tokens
+        loss += other.loss
+        divergence += other.divergence
+        agreements += other.agreements
+    }
+
+    /// Rows of logits held at once: what keeps them in cache and bounds memory for large vocabularies.
+    private static let rowsAtOnce = 256
+
+    /// Adds one window.
+    /// - Parameters:
+    ///   - window: `length + 1` ids: inputs are all but the last, targets all but the first.
+    ///   - scored: number of targets that count, the last ones: with a stride below the window's length
+    ///     the others were counted by the window before.
+    package mutating func add(
+        _ window: [Int], scored: Int, model: CausalLanguageModel, reference: CausalLanguageModel?
+    ) throws {
+        let length = window.count - 1
+        let input = try Tensor(Array(window.dropLast()), shape: [1, length], on: model.device)
+        let targets = try Tensor(Array(window.dropFirst()), on: model.device)
+        var none: KVCache?
+        let hidden = try model.hiddenStates(input, cache: &none).squeezed(0)
+        let expected = try reference?.hiddenStates(input, cache: &none).squeezed(0)
+        for start in stride(from: length - scored, to: length, by: Self.rowsAtOnce) {
+            let rows = start..<Swift.min(start + Self.rowsAtOnce, length)
+            let logits = try model.ends.project(try hidden.narrowed(0, rows)).converted(to: .float32)
+            let losses = try logits.crossEntropy(try targets.narrowed(0, rows), mean: false)
+            loss += try losses.converted(to: .float64).sum().scalar()
+            tokens += rows.count
+            guard let reference, let expected else { continue }
+            let wanted = try reference.ends.project(try expected.narrowed(0, rows))
+                .converted(to: .float32)
+            try compare(logits, with: wanted)
+        }
+    }
+
+    /// Adds KL(softmax(wanted) ‖ softmax(logits)) and equal arg max of every row.
+    private mutating func compare(_ logits: Tensor, with wanted: Tensor) throws {
+        let (p, q) = (try wanted.logSoftmax(), try logits.logSoftmax())
+        divergence += try (p.exp() * (p - q)).sum(-1).converted(to: .float64).sum().scalar()
+        let same = try wanted.argmax(-1).equals(try logits.argmax(-1))
+        agreements += Int(try same.converted(to: .int64).sum().scalar())
+    }
+}

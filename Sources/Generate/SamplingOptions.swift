@@ -1,0 +1,46 @@
+/// How the next token is chosen from the logits.
+package struct SamplingOptions: Sendable, Equatable {
+    /// Logits are divided by it; 0 takes the likeliest token.
+    package var temperature = 0.0
+    /// Only the `topK` likeliest tokens stay; `nil` keeps all.
+    package var topK: Int?
+    /// Only the smallest set of likeliest tokens whose probabilities reach `topP` stays.
+    package var topP = 1.0
+    /// Only tokens at least `minP` times as likely as the likeliest stay.
+    package var minP = 0.0
+    /// Logits of tokens that occurred are divided by it where positive, multiplied where negative
+    /// (Keskar et al. 2019, arXiv 1909.05858); 1 leaves them.
+    package var repetitionPenalty = 1.0
+    package var seed: UInt64 = 0
+
+    package init() {}
+
+    /// What is wrong with the options, if anything.
+    package func validate() throws(SamplingOptionsError) {
+        guard temperature >= 0, temperature.isFinite else { throw .temperature(temperature) }
+        if let topK, topK < 1 { throw .topK(topK) }
+        guard topP > 0, topP <= 1 else { throw .topP(topP) }
+        guard minP >= 0, minP <= 1 else { throw .minP(minP) }
+        guard repetitionPenalty > 0, repetitionPenalty.isFinite else {
+            throw .repetitionPenalty(repetitionPenalty)
+        }
+    }
+}
+
+package enum SamplingOptionsError: Error, Equatable, CustomStringConvertible {
+    case temperature(Double)
+    case topK(Int)
+    case topP(Double)
+    case minP(Double)
+    case repetitionPenalty(Double)
+
+    package var description: String {
+        switch self {
+        case .temperature(let value): "temperature must be 0 or more, not \(value)"
+        case .topK(let value): "top-k must be 1 or more, not \(value)"
+        case .topP(let value): "top-p must be above 0 and at most 1, not \(value)"
+        case .minP(let value): "min-p must be from 0 to 1, not \(value)"
+        case .repetitionPenalty(let value): "repetition penalty must be above 0, not \(value)"
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// One block of a decoder-only Transformer: RMSNorm → attention → residual, RMSNorm → SwiGLU → residual.
+// Qwen3 adds an RMSNorm per head on queries and keys; Qwen2 biases; Mistral and some Qwen layers a
+// sliding window. The configuration says which, so that one text serves all of them.
+import Artifacts
+import Tensors
+
+package struct DecoderBlock {
+    package let index: Int
+    private let configuration: ModelConfiguration
+    private var projections: [Projection: Linear]
+    private let attentionNorm: Tensor
+    private let feedForwardNorm: Tensor
+    private let queryNorm: Tensor?
+    private let keyNorm: Tensor?
+
+    /// Reads block `index` of the loader's checkpoint.
+    package init(
+        _ index: Int, of configuration: ModelConfiguration, from loader: WeightLoader
+    ) throws {
+        self.index = index
+        self.configuration = configuration
+        let prefix = Self.prefix(index)
+        var projections: [Projection: Linear] = [:]
+        for projection in Projection.allCases {
+            projections[projection] = try loader.linear(
+                configuration.module(projection, ofLayer: index))
+        }
+        self.projections = projections
+        attentionNorm = try loader.tensor(prefix + "input_layernorm.weight")
+        feedForwardNorm = try loader.tensor(prefix + "post_attention_layernorm.weight")
+        queryNorm = configuration.hasQueryKeyNorm
+            ? try loader.tensor(prefix + "self_attn.q_norm.weight") : nil
+        keyNorm = configuration.hasQueryKeyNorm
+            ? try loader.tensor(prefix + "self_attn.k_norm.weight") : nil
+    }
+
+    /// What the names of block `index`'s tensors begin with.
+    package static func prefix(_ index: Int) -> String { "model.layers.\(index)." }
+
+    package subscript(projection: Projection) -> Linear {
+        get {
+            guard let linear = projections[projection] else {
+                preconditionFailure("a block holds every projection")
+            }
+            return linear
+        }
+        set { projections[projection] = newValue }
+    }
+
+    /// Sees what a linear layer is about to read, `[batch, tokens, in]`.
+    package typealias InputObserver = (Projection.Input, Tensor) throws -> Void
+
+    /// - Parameters:
+    ///   - x: `[batch, tokens, hidden]`, positions following those in `cache`.
+    ///   - observe: called with the input of each group of linear layers, in order.
+    /// - Returns: `[batch, tokens, hidden]`.
+    package func forward(
+        _ x: Tensor, rotary: RotaryTables, cache: inout KVCache?,
+        observe: InputObserver = { _, _ in }
+    ) throws -> Tensor {
+        let normalized = try x.rmsNorm(attentionNorm, epsilon: configuration.normEpsilon)
+        try observe(.attention, normalized)
+        let attended = try attend(normalized, rotary: rotary, cache: &cache)
+        try observe(.attended, attended)
+        let hidden = try x + self[.output](attended)
+
+        let second = try hidden.rmsNorm(feedForwardNorm, epsilon: configuration.normEpsilon)
+        try observe(.feedForward, second)
+        let gated = try self[.gate](second).silu() * self[.up](second)
+        try observe(.gated, gated)
+        return try hidden + self[.down](gated)
+    }
+
+    /// - Returns: `[batch, tokens, heads · headDim]`.
+    private func attend(
+        _ x: Tensor, rotary: RotaryTables, cache: inout KVCache?
+    ) throws -> Tensor {
+        let (batch, tokens) = (x.shape[0], x.shape[1])
+        let past = cache?.length ?? 0
+        let angles = try rotary.angles(at: past..<past + tokens)
+        func heads(_ projection: Projection, _ count: Int) throws -> Tensor {
+            try self[projection](x).reshaped([batch, tokens, count, configuration.headDim])
+        }
+        var queries = try heads(.query, configuration.headCount)
+        var keys = try heads(.key, configuration.keyValueHeadCount)
+        if let queryNorm, let keyNorm {
+            queries = try queries.rmsNorm(queryNorm, epsilon: configuration.normEpsilon)
+            keys = try keys.rmsNorm(keyNorm, epsilon: configuration.normEpsilon)
+        }
+        queries = try RotaryTables.rotate(queries, by: angles).transposed(1, 2)
+        keys = try RotaryTables.rotate(keys, by: angles).transposed(1, 2)
+        var values = try heads(.value, configuration.keyValueHeadCount).transposed(1, 2)
+        if cache != nil {
+            (keys, values) = try cache?.extend(layer: index, keys: keys, values: values) ?? (keys, values)
+        }
+        let attended = try AttentionMask(
+            queries: tokens, past: past, window: configuration.slidingWindows[index]
+        ).attend(queries, keys, values)
+        return try attended.transposed(1, 2).reshaped([batch, tokens, -1])
+    }
+}

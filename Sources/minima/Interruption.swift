@@ -1,0 +1,28 @@
+import Dispatch
+import Foundation
+import Synchronization
+
+/// Thrown from a progress report after SIGINT or SIGTERM, so that a stage ends between two steps with
+/// its work on disk in order.
+struct Interruption: Error {
+    private static let requested = Atomic<Bool>(false)
+    private static let sources = Mutex<[any DispatchSourceSignal]>([])
+
+    /// From now on the first SIGINT or SIGTERM asks for a clean stop and the second ends at once.
+    static func install() {
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                if requested.exchange(true, ordering: .relaxed) { exit(130) }
+            }
+            source.resume()
+            sources.withLock { $0.append(source) }
+        }
+    }
+
+    /// Throws once a stop was asked for.
+    static func check() throws(Interruption) {
+        if requested.load(ordering: .relaxed) { throw Interruption() }
+    }
+}

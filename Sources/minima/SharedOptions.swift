@@ -1,0 +1,87 @@
+import ArgumentParser
+import Foundation
+import Tensors
+
+/// Where and how a command computes.
+struct ComputeOptions: ParsableArguments {
+    @Option(help: "Where to compute: cpu, cuda or cuda:N. Default: a GPU where there is one.")
+    var device: DeviceName = .best
+
+    @Option(help: "CPU threads. Default: what libtorch chooses, one per core.")
+    var threads: Int?
+
+    func validate() throws {
+        if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more") }
+    }
+
+    /// Applies the thread count and resolves the device.
+    func resolve() throws -> Device {
+        if let threads { TorchRuntime.threads = threads }
+        let device = device.device
+        if case .cuda(let index) = device, index >= TorchRuntime.cudaDeviceCount {
+            throw DeviceUnavailable(device: device)
+        }
+        return device
+    }
+}
+
+struct DeviceUnavailable: Error, CustomStringConvertible {
+    let device: Device
+
+    var description: String {
+        "device \(device) is not available: libtorch \(TorchRuntime.version) sees \(TorchRuntime.cudaDeviceCount) CUDA devices"
+    }
+}
+
+/// A device as written on the command line.
+struct DeviceName: ExpressibleByArgument {
+    let device: Device
+
+    static var best: DeviceName { DeviceName(device: .best) }
+
+    private init(device: Device) { self.device = device }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+        switch (parts.first, parts.count) {
+        case ("cpu", 1): device = .cpu
+        case ("cuda", 1): device = .cuda(0)
+        case ("cuda", 2):
+            guard let index = Int(parts[1]), (0..<64).contains(index) else { return nil }
+            device = .cuda(index)
+        default: return nil
+        }
+    }
+
+    var defaultValueDescription: String { device.description }
+}
+
+/// The types that a model can compute in.
+enum ComputeType: String, ExpressibleByArgument, CaseIterable {
+    case float32, bfloat16
+
+    var elementType: ElementType {
+        switch self {
+        case .float32: .float32
+        case .bfloat16: .bfloat16
+        }
+    }
+}
+
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object instead of text.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Show no progress.")
+    var quiet = false
+
+    /// Prints `value` as JSON with sorted keys.
+    func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        // A perplexity beyond Double's range is a result, not a failure to report one.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+}
