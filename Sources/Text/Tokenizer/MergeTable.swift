@@ -53,7 +53,7 @@ final class MergeTable: @unchecked Sendable {
 
     @inline(__always)
     private func home(_ key: UInt64) -> Int {
-        Int((key ^ key >> 29) &* ByteHash.multiplier >> shift)
+        Int(((key ^ key >> 29) &* ByteHash.multiplier) >> shift)
     }
 
     @inline(__always)

@@ -20,6 +20,8 @@ struct ScalarClass: OptionSet {
     static let composes = ScalarClass(rawValue: 16)
     /// Newer than the tables of the composed form, which therefore leave it and its neighbours alone.
     static let isNewer = ScalarClass(rawValue: 32)
+    /// A Hangul vowel or final consonant (V, T), which joins with the syllable before by arithmetic.
+    static let hangulPart = ScalarClass(rawValue: 64)
 
     @inline(__always)
     init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -51,7 +53,7 @@ final class ScalarClassTable: Sendable {
     /// needed: a member that needs nothing is only looked at more slowly.
     private static let composingBlocks: [ClosedRange<UInt32>] = [
         0x0340...0x0387, 0x0958...0x095F, 0x09DC...0x09DF, 0x0A33...0x0A5E, 0x0B5C...0x0B5D,
-        0x0F43...0x0FB9, 0x1100...0x11FF, 0x1F00...0x1FFF, 0x2000...0x2001, 0x2126...0x212B,
+        0x0F43...0x0FB9, 0x1F00...0x1FFF, 0x2000...0x2001, 0x2126...0x212B,
         0x2329...0x232A, 0x2ADC...0x2ADC, 0xF900...0xFAFF, 0xFB1D...0xFB4E, 0x1D15E...0x1D1C0,
         0x2F800...0x2FA1F,
     ]
@@ -77,6 +79,9 @@ final class ScalarClassTable: Sendable {
                     classes[Int(value)] = current.union(.composes).rawValue
                 }
             }
+        }
+        for part in [HangulSyllable.vowels, HangulSyllable.finals].joined() {
+            classes[Int(part)] |= ScalarClass.hangulPart.rawValue
         }
         self.classes = classes
     }
