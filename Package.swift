@@ -15,6 +15,9 @@ let shim: [LinkerSetting] = [
 
 let package = Package(
     name: "minima",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+    ],
     targets: [
         .systemLibrary(name: "CTorch", path: "native"),
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
@@ -23,6 +26,14 @@ let package = Package(
             name: "Tensors", dependencies: ["CTorch"], swiftSettings: swiftSettings,
             linkerSettings: shim),
         .target(name: "TensorNetworks", dependencies: ["Tensors"], swiftSettings: swiftSettings),
+        .target(
+            name: "Artifacts",
+            dependencies: [
+                "Tensors", "TensorNetworks", .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ArtifactsTests", dependencies: ["Artifacts", "Tensors", "TensorNetworks"],
+            swiftSettings: swiftSettings),
     ]
 )

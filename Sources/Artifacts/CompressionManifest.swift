@@ -1,0 +1,119 @@
+import TensorNetworks
+import Tensors
+
+/// `minima.json`: how the matrices of a compressed checkpoint are represented.
+///
+/// The weight of a compressed matrix is absent from the checkpoint; its patches' parts stand for it.
+/// Two matrices may name the same tensor for a part, and then share it.
+package struct CompressionManifest: Codable, Hashable, Sendable {
+    package static let file = "minima.json"
+    package static let currentVersion = 1
+    static let largestFile = 64 << 20
+
+    package let version: Int
+    /// The dense checkpoint that the matrices were compressed from.
+    package let source: Fingerprint
+    /// What was asked for; `matrices` is what there is.
+    package let plan: CompressionPlan
+    package let matrices: [CompressedMatrix]
+
+    package init(
+        source: Fingerprint, plan: CompressionPlan, matrices: [CompressedMatrix]
+    ) throws(ManifestError) {
+        version = Self.currentVersion
+        self.source = source
+        self.plan = plan
+        self.matrices = matrices
+        try validate()
+    }
+
+    /// The matrix of a module, or `nil` where that is dense.
+    package func matrix(_ name: String) -> CompressedMatrix? {
+        matrices.first { $0.name == name }
+    }
+
+    /// Every tensor that some patch is stored in.
+    package var tensorNames: Set<String> {
+        Set(matrices.flatMap(\.patches).flatMap(\.tensors.values))
+    }
+}
+
+/// One compressed matrix.
+package struct CompressedMatrix: Codable, Hashable, Sendable {
+    /// The module, as in `model.layers.0.self_attn.q_proj`.
+    package let name: String
+    package let rows: Int
+    package let columns: Int
+    /// Tile the matrix exactly.
+    package let patches: [CompressedPatch]
+
+    package init(name: String, rows: Int, columns: Int, patches: [CompressedPatch]) {
+        self.name = name
+        self.rows = rows
+        self.columns = columns
+        self.patches = patches
+    }
+
+    /// Names the parts of every patch of a plan in the standard way: `<module>.<part>`, and with
+    /// several patches `<module>.patch.<i>.<part>`.
+    package init(_ plan: MatrixPlan) throws(ManifestError) {
+        var patches: [CompressedPatch] = []
+        for (index, patch) in plan.patches.enumerated() {
+            let prefix = plan.patches.count == 1 ? plan.name : "\(plan.name).patch.\(index)"
+            let parts = try patch.region.parts(of: patch.format, matrix: plan.name)
+            patches.append(
+                CompressedPatch(
+                    patch.region, patch.format, as: patch.elementType,
+                    tensors: Dictionary(
+                        parts.map { ($0.name, "\(prefix).\($0.name)") },
+                        uniquingKeysWith: { first, _ in first })))
+        }
+        self.init(name: plan.name, rows: plan.rows, columns: plan.columns, patches: patches)
+    }
+}
+
+/// One patch of a compressed matrix.
+package struct CompressedPatch: Codable, Hashable, Sendable {
+    package let region: MatrixRegion
+    package let format: Format
+    /// Type of the values; row numbers are always int32.
+    package let elementType: ElementType
+    /// Name in the checkpoint of each of the format's parts.
+    package let tensors: [String: String]
+
+    package init(
+        _ region: MatrixRegion, _ format: Format, as elementType: ElementType,
+        tensors: [String: String]
+    ) {
+        self.region = region
+        self.format = format
+        self.elementType = elementType
+        self.tensors = tensors
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case region, format, tensors
+        case elementType = "dtype"
+    }
+
+    /// The tensors that the patch is stored in, as a file must declare them.
+    package func declarations(matrix: String) throws(ManifestError) -> [TensorInfo] {
+        var declarations: [TensorInfo] = []
+        for part in try region.parts(of: format, matrix: matrix) {
+            guard let name = tensors[part.name] else {
+                throw .part(part.name, matrix: matrix, problem: "has no tensor")
+            }
+            let type = part.isIndex ? ElementType.int32 : elementType
+            guard let info = TensorInfo(name: name, elementType: type, shape: part.shape) else {
+                throw .part(part.name, matrix: matrix, problem: "has absurd shape \(part.shape)")
+            }
+            declarations.append(info)
+        }
+        guard declarations.count == tensors.count else {
+            let known = Set(try region.parts(of: format, matrix: matrix).map(\.name))
+            let extra = tensors.keys.filter { !known.contains($0) }.sorted().first ?? ""
+            throw .part(extra, matrix: matrix, problem: "is not one of its format")
+        }
+        return declarations
+    }
+}

@@ -1,0 +1,87 @@
+import TensorNetworks
+import Tensors
+
+/// Which format every matrix is to take, and the settings that led there.
+package struct CompressionPlan: Codable, Hashable, Sendable {
+    package static let currentVersion = 1
+
+    package let version: Int
+    /// The checkpoint that the plan was made for.
+    package let source: Fingerprint
+    /// What the plan was asked for, as the planner names it: budget, objective, calibration…
+    package let settings: [String: JSONValue]
+    package let matrices: [MatrixPlan]
+
+    package init(source: Fingerprint, settings: [String: JSONValue], matrices: [MatrixPlan]) {
+        version = Self.currentVersion
+        self.source = source
+        self.settings = settings
+        self.matrices = matrices
+    }
+}
+
+/// One matrix of a plan: patches that tile it, each with a format of its own.
+package struct MatrixPlan: Codable, Hashable, Sendable {
+    /// The module, as in `model.layers.0.self_attn.q_proj`.
+    package let name: String
+    package let rows: Int
+    package let columns: Int
+    package let patches: [PatchPlan]
+
+    package init(name: String, rows: Int, columns: Int, patches: [PatchPlan]) {
+        self.name = name
+        self.rows = rows
+        self.columns = columns
+        self.patches = patches
+    }
+
+    /// One format for the whole matrix.
+    package init(_ module: LinearModule, _ format: Format, as type: ElementType) {
+        self.init(
+            name: module.name, rows: module.rows, columns: module.columns,
+            patches: [
+                PatchPlan(
+                    MatrixRegion(rows: 0..<module.rows, columns: 0..<module.columns), format,
+                    as: type)
+            ])
+    }
+}
+
+/// One patch of a matrix with its format.
+package struct PatchPlan: Codable, Hashable, Sendable {
+    package let region: MatrixRegion
+    package let format: Format
+    /// The type that the values are stored in.
+    package let elementType: ElementType
+
+    package init(_ region: MatrixRegion, _ format: Format, as elementType: ElementType) {
+        self.region = region
+        self.format = format
+        self.elementType = elementType
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case region, format
+        case elementType = "dtype"
+    }
+}
+
+extension CompressionPlan {
+    /// Checks that the plan means something: versions, names, tilings and formats.
+    package func validate() throws(ManifestError) {
+        guard version == Self.currentVersion else { throw .version(version, Self.currentVersion) }
+        var names: Set<String> = []
+        for matrix in matrices {
+            guard names.insert(matrix.name).inserted else { throw .repeated(matrix.name) }
+            try MatrixRegion.requireTiling(
+                matrix.patches.map(\.region), rows: matrix.rows, columns: matrix.columns,
+                of: matrix.name)
+            for patch in matrix.patches {
+                _ = try patch.region.parts(of: patch.format, matrix: matrix.name)
+                guard patch.elementType.isFloatingPoint else {
+                    throw .elementType(patch.elementType, matrix: matrix.name)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import TensorNetworks
+import Tensors
+
+/// A plan or a manifest that contradicts itself or the tensors.
+package enum ManifestError: Error, Equatable, CustomStringConvertible {
+    case version(Int, Int)
+    case decoding(String)
+    case unknownKey(String)
+    case differentSource(manifest: Fingerprint, plan: Fingerprint)
+    case repeated(String)
+    case size(rows: Int, columns: Int, matrix: String)
+    case patchCount(Int, matrix: String)
+    case region(MatrixRegion, rows: Int, columns: Int, matrix: String)
+    case overlap(MatrixRegion, MatrixRegion, matrix: String)
+    case uncovered(Int, matrix: String)
+    case format(FormatError, matrix: String)
+    case elementType(ElementType, matrix: String)
+    case part(String, matrix: String, problem: String)
+
+    package var description: String {
+        switch self {
+        case .version(let found, let known):
+            "it has format version \(found); this program reads version \(known)"
+        case .decoding(let reason):
+            reason
+        case .unknownKey(let path):
+            "unknown key '\(path)'"
+        case .differentSource(let manifest, let plan):
+            "its plan was made for checkpoint \(plan), not for \(manifest)"
+        case .repeated(let matrix):
+            "matrix '\(matrix)' appears twice"
+        case .size(let rows, let columns, let matrix):
+            "matrix '\(matrix)' cannot be \(rows)×\(columns)"
+        case .patchCount(let count, let matrix):
+            "matrix '\(matrix)' has \(count) patches, outside 1…\(MatrixRegion.mostPatches)"
+        case .region(let region, let rows, let columns, let matrix):
+            "patch \(region) is not inside the \(rows)×\(columns) matrix '\(matrix)'"
+        case .overlap(let region, let other, let matrix):
+            "patches \(region) and \(other) of matrix '\(matrix)' overlap"
+        case .uncovered(let elements, let matrix):
+            "the patches of matrix '\(matrix)' leave \(elements) elements uncovered"
+        case .format(let error, let matrix):
+            "matrix '\(matrix)': \(error)"
+        case .elementType(let type, let matrix):
+            "matrix '\(matrix)' cannot hold values of type \(type.rawValue)"
+        case .part(let part, let matrix, let problem):
+            "part '\(part)' of matrix '\(matrix)' \(problem)"
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import Foundation
+
+/// Normalisation form C (UAX #15) on UTF-8, touching only what can change.
+struct ComposedForm {
+    private let text: UnsafeBufferPointer<UInt8>
+    private var output: [UInt8] = []
+    /// Up to here the text is in `output`, composed.
+    private var copied = 0
+    private var isChanged = false
+    /// The scalar before the current one, if both may compose: empty at the start and after a run.
+    private var previous = 0..<0
+
+    /// - Returns: the composed bytes, or nil when `text` is composed already (nearly all text is).
+    static func compose(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        var form = ComposedForm(text: text)
+        form.run()
+        guard form.isChanged else { return nil }
+        form.output.append(contentsOf: UnsafeBufferPointer(rebasing: text[form.copied...]))
+        return form.output
+    }
+
+    private init(text: UnsafeBufferPointer<UInt8>) { self.text = text }
+
+    private mutating func run() {
+        var position = 0
+        while position < text.count {
+            // Nothing below U+0300 (lead byte 0xCC) composes with what stands before it.
+            if text[position] < 0xCC {
+                let end = min(position + (text[position] < 0x80 ? 1 : 2), text.count)
+                previous = position..<end
+                position = end
+                continue
+            }
+            let scalar = DecodedScalar(text, at: position)
+            let kind = ScalarClass(scalar.value)
+            let end = position + scalar.length
+            if kind.contains(.composes) {
+                position = composeRun(from: position, to: endOfRun(from: end))
+            } else if kind.contains(.hangulPart) {
+                position = composeHangul(at: position, scalar)
+            } else {
+                previous = kind.contains(.isNewer) ? end..<end : position..<end
+                position = end
+            }
+        }
+    }
+
+    private mutating func replace(_ range: Range<Int>, with composed: some Sequence<UInt8>) {
+        output.append(contentsOf: UnsafeBufferPointer(rebasing: text[copied..<range.lowerBound]))
+        output.append(contentsOf: composed)
+        copied = range.upperBound
+        isChanged = true
+    }
+
+    /// Composes a run of scalars with the one before.
+    private mutating func composeRun(from position: Int, to end: Int) -> Int {
+        let start = previous.isEmpty ? position : previous.lowerBound
+        let run = UnsafeBufferPointer(rebasing: text[start..<end])
+        let composed = String(decoding: run, as: UTF8.self).precomposedStringWithCanonicalMapping
+        if !composed.utf8.elementsEqual(run) { replace(start..<end, with: composed.utf8) }
+        previous = end..<end
+        return end
+    }
+
+    /// The end of the scalars from `position` that all may compose.
+    private func endOfRun(from position: Int) -> Int {
+        var end = position
+        while end < text.count, text[end] >= 0xCC {
+            let scalar = DecodedScalar(text, at: end)
+            guard ScalarClass(scalar.value).contains(.composes) else { break }
+            end += scalar.length
+        }
+        return end
+    }
+
+    private mutating func composeHangul(at position: Int, _ scalar: DecodedScalar) -> Int {
+        let start = previous.lowerBound
+        var end = position + scalar.length
+        guard !previous.isEmpty,
+            var syllable = HangulSyllable.compose(
+                DecodedScalar(text, at: start).value, scalar.value)
+        else {
+            previous = position..<end
+            return end
+        }
+        if end < text.count {
+            let next = DecodedScalar(text, at: end)
+            if let longer = HangulSyllable.compose(syllable, next.value) {
+                syllable = longer
+                end += next.length
+            }
+        }
+        if let scalar = Unicode.Scalar(syllable), let bytes = UTF8.encode(scalar) {
+            replace(start..<end, with: bytes)
+        }
+        previous = end..<end
+        return end
+    }
+}
