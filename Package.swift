@@ -24,5 +24,8 @@ let package = Package(
             linkerSettings: shim),
         .target(name: "TensorNetworks", dependencies: ["Tensors"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TensorNetworksTests", dependencies: ["TensorNetworks", "Tensors"],
+            swiftSettings: swiftSettings),
     ]
 )
