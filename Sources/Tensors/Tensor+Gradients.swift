@@ -49,11 +49,22 @@ extension Tensor {
 
 /// Runs `body` without recording operations for gradients, on this thread.
 package func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try recordingGradients(false, body)
+}
+
+/// Runs `body` recording operations for gradients, on this thread, also inside `withoutGradients`.
+package func withGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try recordingGradients(true, body)
+}
+
+private func recordingGradients<Result>(
+    _ enabled: Bool, _ body: () throws -> Result
+) rethrows -> Result {
     var previous = true
-    TorchCall.query("withoutGradients") { ct_set_gradients(false, &previous) }
+    TorchCall.query("recordingGradients") { ct_set_gradients(enabled, &previous) }
     defer {
         var ignored = false
-        TorchCall.query("withoutGradients") { ct_set_gradients(previous, &ignored) }
+        TorchCall.query("recordingGradients") { ct_set_gradients(previous, &ignored) }
     }
     return try body()
 }

@@ -1,0 +1,130 @@
+// The largest ranks that a number of parameters buys.
+
+extension Format {
+    /// The largest format of `kind` that holds a `[rows, columns]` matrix in at most `budget` values.
+    ///
+    /// - Low rank and pivoted low rank: the largest rank.
+    /// - Tensor train and ring: one rank for all bonds (never above what a bond can use), then single
+    ///   bonds grown while they fit.
+    /// - Tucker: ranks in proportion to the modes, then single ones grown while they fit.
+    /// - Block term: two terms of half the budget each.
+    /// - Mixture: low rank with half of the budget, a tensor train with what that leaves.
+    ///
+    /// - Parameters:
+    ///   - rankMultiple: every rank is a multiple of it, or all that its bond can use.
+    ///   - modeCount: modes on each side.
+    /// - Returns: `nil` where not even the smallest format of the kind fits.
+    package static func fitting(
+        _ kind: Kind, rows: Int, columns: Int, parameters budget: Int, rankMultiple: Int = 1,
+        modeCount: Int = 2
+    ) -> Format? {
+        let search = RankSearch(
+            rows: rows, columns: columns, budget: budget, multiple: max(1, rankMultiple),
+            modes: .factoring(rows: rows, columns: columns, count: modeCount))
+        switch kind {
+        case .dense:
+            return rows * columns <= budget ? .dense : nil
+        case .lowRank:
+            return search.largest([min(rows, columns)]) { .lowRank(rank: $0[0]) }
+        case .pivotedLowRank:
+            return search.largest([min(rows, columns)]) { .pivotedLowRank(rank: $0[0]) }
+        case .tensorTrain:
+            return search.train()
+        case .tensorRing:
+            let limit = min(search.modes.rows, search.modes.columns)
+            return search.largest(search.modes.output.map { _ in limit }) {
+                .tensorRing(search.modes, ranks: $0)
+            }
+        case .tucker:
+            return search.tucker { .tucker(search.modes, ranks: $0) }
+        case .blockTerm:
+            return search.tucker { .blockTerm(search.modes, ranks: $0, terms: 2) }
+        case .mixture:
+            var half = search
+            half.budget = budget / 2
+            guard
+                let lowRank = half.largest([min(rows, columns)], { .lowRank(rank: $0[0]) }),
+                let used = half.parameters(of: lowRank)
+            else { return nil }
+            var rest = search
+            rest.budget = budget - used
+            return rest.train().map { .mixture([lowRank, $0]) }
+        }
+    }
+}
+
+/// Finds the largest ranks under a budget.
+private struct RankSearch {
+    let rows: Int
+    let columns: Int
+    var budget: Int
+    let multiple: Int
+    let modes: TensorModes
+
+    func parameters(of format: Format) -> Int? {
+        try? format.parameterCount(rows: rows, columns: columns)
+    }
+
+    func fits(_ format: Format) -> Bool {
+        parameters(of: format).map { $0 <= budget } ?? false
+    }
+
+    func train() -> Format? {
+        let limits = (0..<modes.output.count - 1).map { modes.largestRank(after: $0) }
+        return largest(limits) { .tensorTrain(modes, ranks: $0) }
+    }
+
+    /// Equal ranks, as large as fit, then single ones one step larger.
+    func largest(_ limits: [Int], _ format: ([Int]) -> Format) -> Format? {
+        let top = (limits.max() ?? 1) / multiple + 1
+        func ranks(_ steps: Int) -> [Int] { limits.map { min($0, steps * multiple) } }
+        guard let steps = last(1...max(1, top), where: { fits(format(ranks($0))) }) else { return nil }
+        return grown(ranks(steps), limits, format)
+    }
+
+    /// Ranks in proportion to the modes, as large as fit, then single ones one step larger.
+    func tucker(_ format: ([Int]) -> Format) -> Format? {
+        let limits = modes.output + modes.input
+        let parts = 1024
+        func ranks(_ share: Int) -> [Int] {
+            limits.map { limit in
+                min(limit, max(multiple, limit * share / parts / multiple * multiple))
+            }
+        }
+        guard let share = last(1...parts, where: { fits(format(ranks($0))) }) else { return nil }
+        return grown(ranks(share), limits, format)
+    }
+
+    /// Grows the rank that is smallest for its limit, over and over, while anything fits.
+    private func grown(_ start: [Int], _ limits: [Int], _ format: ([Int]) -> Format) -> Format {
+        var ranks = start
+        var isGrowing = true
+        while isGrowing {
+            isGrowing = false
+            let order = ranks.indices.sorted {
+                (Double(ranks[$0]) / Double(limits[$0]), $0)
+                    < (Double(ranks[$1]) / Double(limits[$1]), $1)
+            }
+            for index in order where ranks[index] < limits[index] {
+                var larger = ranks
+                larger[index] = min(limits[index], larger[index] + multiple)
+                guard fits(format(larger)) else { continue }
+                ranks = larger
+                isGrowing = true
+                break
+            }
+        }
+        return format(ranks)
+    }
+
+    /// The last number of a range for which a condition holds that holds up to some point.
+    private func last(_ range: ClosedRange<Int>, where holds: (Int) -> Bool) -> Int? {
+        guard holds(range.lowerBound) else { return nil }
+        var (good, bad) = (range.lowerBound, range.upperBound + 1)
+        while bad - good > 1 {
+            let middle = (good + bad) / 2
+            if holds(middle) { good = middle } else { bad = middle }
+        }
+        return good
+    }
+}
