@@ -13,27 +13,55 @@ let shim: [LinkerSetting] = [
     ])
 ]
 
+func target(
+    _ name: String, _ dependencies: [Target.Dependency], linking: [LinkerSetting] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linking)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+        swiftSettings: swiftSettings)
+}
+
 let package = Package(
     name: "minima",
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
     ],
     targets: [
         .systemLibrary(name: "CTorch", path: "native"),
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLZMA", path: "Sources/CLZMA", providers: [.apt(["liblzma-dev"])]),
-        .target(
-            name: "Tensors", dependencies: ["CTorch"], swiftSettings: swiftSettings,
-            linkerSettings: shim),
-        .target(name: "TensorNetworks", dependencies: ["Tensors"], swiftSettings: swiftSettings),
-        .target(
-            name: "Artifacts",
+        target("Tensors", ["CTorch"], linking: shim),
+        target("TensorNetworks", ["Tensors"]),
+        target(
+            "Artifacts",
+            ["Tensors", "TensorNetworks", .product(name: "Crypto", package: "swift-crypto")]),
+        target("Text", ["CZlib", "CLZMA"]),
+        target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
+        target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models"]),
+        target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
+        target("Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        .executableTarget(
+            name: "minima",
             dependencies: [
-                "Tensors", "TensorNetworks", .product(name: "Crypto", package: "swift-crypto"),
+                "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Compress", "Generate",
+                "Evaluate", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swiftSettings),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
-        .testTarget(
-            name: "ArtifactsTests", dependencies: ["Artifacts", "Tensors", "TensorNetworks"],
-            swiftSettings: swiftSettings),
+
+        tests(of: "Tensors"),
+        tests(of: "TensorNetworks", ["Tensors"]),
+        tests(of: "Artifacts", ["Tensors", "TensorNetworks"]),
+        tests(of: "Text"),
+        tests(of: "Models", ["Tensors", "TensorNetworks", "Artifacts"]),
+        tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models"]),
+        tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
+        tests(of: "Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        // Runs the built program as a user does.
+        .testTarget(name: "CommandTests", dependencies: ["minima"], swiftSettings: swiftSettings),
     ]
 )

@@ -8,7 +8,7 @@ package struct SystemFault: Error, Hashable, Sendable, CustomStringConvertible {
     package init(code: Int32) { self.code = code }
 
     /// The fault of the call that has just failed on this thread.
-    static var latest: SystemFault { SystemFault(code: errno) }
+    package static var latest: SystemFault { SystemFault(code: errno) }
 
     package var description: String {
         guard let text = strerror(code) else { return "error \(code)" }

@@ -60,7 +60,7 @@ struct BlockCompressor {
         var fitted: [Fitted] = []
         for input in Projection.Input.allCases {
             // Layers that read the same activation share its moment and that moment's factors.
-            let moment = try moments?.take(input)
+            let moment = try moments?.take(input, shrinkage: settings.shrinkage)
             for projection in input.projections {
                 let module = configuration.module(projection, ofLayer: layer)
                 fitted.append(try fit(module, try loader.tensor(module.weight.name), moment))
@@ -70,11 +70,11 @@ struct BlockCompressor {
         return fitted
     }
 
-    private func fit(_ module: LinearModule, _ weight: Tensor, _ moment: InputMoment?) throws -> Fitted {
+    private func fit(_ module: LinearModule, _ weight: Tensor, _ moment: SecondMoment?) throws -> Fitted {
         guard let matrixPlan = plan.matrices.first(where: { $0.name == module.name }),
             let patch = matrixPlan.patches.first
         else { preconditionFailure("a uniform plan names every module") }
-        let objective = try FitObjective(weight: weight, input: moment)
+        let objective = try FitObjective(weight: weight, moment: moment)
         let (network, error) = try Factorization.fit(objective, format: patch.format)
         let stored = try network.mapTensors { try $0.converted(to: patch.elementType) }
         return Fitted(

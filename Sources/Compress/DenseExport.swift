@@ -49,9 +49,7 @@ package struct DenseExport {
         }
         let loader = WeightLoader(checkpoint, as: .float64, on: .cpu)
         for (matrix, weight) in zip(manifest.matrices, weights) {
-            let module = LinearModule(
-                name: matrix.name, rows: matrix.rows, columns: matrix.columns, hasBias: false)
-            let dense = try loader.linear(module).denseWeight()
+            let dense = try loader.weight(of: matrix).dense()
             try writer.write(try dense.converted(to: weight.elementType), named: weight.name)
             try step()
         }

@@ -30,6 +30,11 @@ struct HiddenStateFile {
     /// Opens the file for reading.
     func open() throws -> Reader { try Reader(SafetensorsFile(path), self) }
 
+    func remove() throws {
+        // A run that is continued may find them gone.
+        if exists { try FileManager.default.removeItem(atPath: path) }
+    }
+
     var exists: Bool { FileManager.default.fileExists(atPath: path) }
 
     private static let name = "hidden_states"

@@ -1,4 +1,5 @@
 import Models
+import TensorNetworks
 import Tensors
 
 /// Sums x·xᵀ over calibration tokens for each input of a block's linear layers.
@@ -21,12 +22,13 @@ struct InputMoments {
         counts[input, default: 0] += rows.shape[0]
     }
 
-    /// A = E[x·xᵀ], float64 `[in, in]`, which is then forgotten.
-    mutating func take(_ input: Projection.Input) throws -> Tensor {
+    /// A = E[x·xᵀ], which is then forgotten here.
+    mutating func take(_ input: Projection.Input, shrinkage: Double) throws -> SecondMoment {
         guard let sum = sums.removeValue(forKey: input), let count = counts[input] else {
             preconditionFailure("every input was observed")
         }
         try sum.scale(by: 1 / Double(count))
-        return sum
+        return try SecondMoment(
+            sum, size: sum.shape[0], shrinkage: shrinkage, name: "the \(input) moment")
     }
 }

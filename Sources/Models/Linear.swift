@@ -40,10 +40,10 @@ package struct Linear {
     }
 }
 
-extension Linear {
+extension Linear.Weight {
     /// W `[out, in]`, multiplied out where it is a network.
-    package func denseWeight() throws -> Tensor {
-        switch weight {
+    package func dense() throws -> Tensor {
+        switch self {
         case .dense(let matrix): matrix
         case .network(let network): try network.reconstructed()
         }

@@ -32,8 +32,13 @@ package struct WeightLoader {
         guard let matrix = checkpoint.manifest?.matrix(module.name) else {
             return Linear(.dense(try tensor(module.weight.name)), bias: bias)
         }
+        return Linear(try weight(of: matrix), bias: bias)
+    }
+
+    /// The weight of a matrix that the manifest lists.
+    package func weight(of matrix: CompressedMatrix) throws -> Linear.Weight {
         guard matrix.patches.count == 1, let patch = matrix.patches.first else {
-            throw ModelError.patches(matrix: module.name, count: matrix.patches.count)
+            throw ModelError.patches(matrix: matrix.name, count: matrix.patches.count)
         }
         func part(_ name: String) throws -> Tensor {
             guard let stored = patch.tensors[name] else {
@@ -41,10 +46,10 @@ package struct WeightLoader {
             }
             return try tensor(stored)
         }
-        if patch.format == .dense { return Linear(.dense(try part("weight")), bias: bias) }
-        let network = try Factorization(
-            format: patch.format, rows: matrix.rows, columns: matrix.columns, parts: part)
-        return Linear(.network(network), bias: bias)
+        if patch.format == .dense { return .dense(try part("weight")) }
+        return .network(
+            try Factorization(
+                format: patch.format, rows: matrix.rows, columns: matrix.columns, parts: part))
     }
 }
 

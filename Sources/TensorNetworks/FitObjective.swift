@@ -65,6 +65,29 @@ package struct FitObjective {
         }
     }
 
+    /// The plain case E‖(W − Ŵ)x‖², with a moment whose factor several objectives share.
+    /// - Parameters:
+    ///   - weight: W `[rows, columns]`.
+    ///   - moment: A `[columns, columns]`; `nil` is the identity.
+    package init(weight: Tensor, moment: SecondMoment?) throws {
+        let w = try weight.detached().converted(to: .float64)
+        precondition(w.shape.count == 2, "a weight is a matrix, not \(w.shape)")
+        try w.requireFinite("the weight")
+        let columns = w.shape[1]
+        let moment = try moment ?? SecondMoment(
+            Tensor.identity(columns, .float64, on: w.device), size: columns, shrinkage: 0,
+            name: "the identity")
+        guard moment.matrix.shape == [columns, columns] else {
+            throw NetworkError.shape(
+                part: "the input moment", expected: [columns, columns], found: moment.matrix.shape)
+        }
+        target = w
+        input = moment
+        output = nil
+        floor = 0
+        energy = try WeightedMetric(input: moment.matrix, output: nil).squaredNorm(w)
+    }
+
     private init(target: Tensor, like other: FitObjective) {
         self.target = target
         (input, output, floor, energy) = (other.input, other.output, other.floor, other.energy)
