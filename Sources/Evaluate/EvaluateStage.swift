@@ -42,14 +42,14 @@ package struct EvaluateStage {
         var seconds = 0.0
         for text in texts {
             var score = WindowScore(hasReference: reference != nil)
-            var windows = try TokenWindows(
-                Corpus(path: text), tokenizer, length: window, stride: stride)
+            var windows = TokenWindows(
+                try TokenStream(Corpus(path: text), tokenizer), length: window, stride: stride)
             var count = 0
-            while count < windowLimit ?? .max, let ids = try windows.next() {
+            while count < windowLimit ?? .max, let next = try windows.next() {
                 let start = Date()
                 try withoutGradients {
                     try score.add(
-                        ids, scored: count == 0 ? window : stride, model: model,
+                        next.tokens.map(Int.init), scored: count == 0 ? window : stride, model: model,
                         reference: referenceModel)
                 }
                 seconds += Date().timeIntervalSince(start)

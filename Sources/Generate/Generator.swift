@@ -79,7 +79,7 @@ package struct Generator {
                     break
                 }
                 tokens.append(token)
-                try show(scanner.admit(try decoder.append(token)))
+                try show(scanner.admit(try decoder.append(TokenID(token))))
                 if scanner.isStopped {
                     reason = .stop
                     break

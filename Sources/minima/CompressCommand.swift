@@ -103,24 +103,22 @@ struct CompressCommand: ParsableCommand {
         guard let calibration else { return sampledText(configuration, device) }
         let tokenizer = try Tokenizer(path: model)
         let length = window ?? min(2_048, configuration.maxPositions)
-        var read = try read(calibration, tokenizer, length: length)
-        if read.isEmpty, window == nil {
+        var windows = try read(calibration, tokenizer, length: length)
+        if windows.isEmpty, window == nil {
             // The text is shorter than one window: all of it is one.
-            read = try TokenWindows.whole(try Corpus(path: calibration), tokenizer).map { [$0] } ?? []
+            var stream = try TokenStream(Corpus(path: calibration), tokenizer)
+            var all: [Int] = []
+            while let tokens = try stream.nextDocument() { all += tokens.map(Int.init) }
+            windows = all.isEmpty ? [] : [all]
         }
-        guard !read.isEmpty else {
-            throw CalibrationTooShort(file: calibration, window: length)
-        }
-        return .text(read)
+        guard !windows.isEmpty else { throw CalibrationTooShort(file: calibration, window: length) }
+        return .text(windows)
     }
 
     private func read(_ path: String, _ tokenizer: Tokenizer, length: Int) throws -> [[Int]] {
-        var stream = try TokenWindows(Corpus(path: path), tokenizer, length: length)
-        var read: [[Int]] = []
-        while read.count < windows, let ids = try stream.next() {
-            read.append(Array(ids.prefix(length)))
-        }
-        return read
+        var stream = TokenWindows(
+            try TokenStream(Corpus(path: path), tokenizer), length: length)
+        return try stream.next(windows).map { $0.inputs.map(Int.init) }
     }
 
     /// Text that the model itself writes.

@@ -83,8 +83,8 @@ struct GenerateCommand: ParsableCommand {
         let device = try compute.resolve()
         let tokenizer = try Tokenizer(path: model)
         let configuration = try ModelConfiguration(folder: model)
-        let text = try promptFile.map { try TextFile.read($0) } ?? prompt ?? ""
-        var ids = try tokenizer.encode(text, addSpecialTokens: true).map(Int.init)
+        let text = try promptFile.map(readPrompt) ?? prompt ?? ""
+        var ids = tokenizer.encode(text, addSpecialTokens: true).map(Int.init)
         if ids.isEmpty, let begin = configuration.beginToken ?? configuration.endTokens.first {
             ids = [begin]
         }
@@ -130,4 +130,18 @@ private struct GenerationReport: Encodable {
         case finishReason = "finish_reason"
         case tokensPerSecond = "tokens_per_second"
     }
+}
+
+private func readPrompt(_ path: String) throws -> String {
+    do {
+        return try String(contentsOfFile: path, encoding: .utf8)
+    } catch {
+        throw UnreadablePrompt(file: path)
+    }
+}
+
+private struct UnreadablePrompt: Error, CustomStringConvertible {
+    let file: String
+
+    var description: String { "\(file): cannot be read as UTF-8 text" }
 }

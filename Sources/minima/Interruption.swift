@@ -6,7 +6,8 @@ import Synchronization
 /// its work on disk in order.
 struct Interruption: Error {
     private static let requested = Atomic<Bool>(false)
-    private static let sources = Mutex<[any DispatchSourceSignal]>([])
+    /// Signal sources end when they are released; written once, before any other thread runs.
+    nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
     /// From now on the first SIGINT or SIGTERM asks for a clean stop and the second ends at once.
     static func install() {
@@ -17,7 +18,7 @@ struct Interruption: Error {
                 if requested.exchange(true, ordering: .relaxed) { exit(130) }
             }
             source.resume()
-            sources.withLock { $0.append(source) }
+            sources.append(source)
         }
     }
 

@@ -56,8 +56,8 @@ private struct OneLine: CustomStringConvertible {
     let description: String
 
     init(_ error: any Error) {
-        let text =
-            (error as? any CustomStringConvertible)?.description ?? error.localizedDescription
+        // Foundation's errors describe themselves for debuggers; ours are written for users.
+        let text = error is CocoaError ? error.localizedDescription : "\(error)"
         description = text.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 }
