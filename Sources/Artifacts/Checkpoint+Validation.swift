@@ -5,14 +5,15 @@ extension Checkpoint {
     /// manifest describes them; what runtimes leave in files without meaning is tolerated.
     package func validate(against configuration: ModelConfiguration) throws(CheckpointError) {
         var faults: [TensorFault] = []
-        var known: Set<String> = manifest?.tensorNames ?? []
+        let parts = manifest?.tensorNames ?? []
+        var known = parts
         var compressed: [String: CompressedMatrix] = [:]
         for matrix in manifest?.matrices ?? [] { compressed["\(matrix.name).weight"] = matrix }
 
         for expected in configuration.expectedTensors {
             known.insert(expected.name)
             if let matrix = compressed.removeValue(forKey: expected.name) {
-                faults += fault(of: matrix, instead: expected)
+                faults += fault(of: matrix, instead: expected, parts)
             } else {
                 faults += fault(of: expected)
             }
@@ -40,7 +41,7 @@ extension Checkpoint {
 
     /// The parts themselves were checked when the manifest was read.
     private func fault(
-        of matrix: CompressedMatrix, instead expected: ExpectedTensor
+        of matrix: CompressedMatrix, instead expected: ExpectedTensor, _ parts: Set<String>
     ) -> [TensorFault] {
         guard expected.shape == [matrix.rows, matrix.columns] else {
             return [
@@ -48,8 +49,11 @@ extension Checkpoint {
                     matrix.name, found: [matrix.rows, matrix.columns], expected: expected.shape)
             ]
         }
-        let isPart = manifest?.tensorNames.contains(expected.name) ?? false
-        return info(expected.name) == nil || isPart ? [] : [.unexpected(expected.name)]
+        // A dense patch of the whole matrix may keep the weight's own name.
+        guard info(expected.name) == nil || parts.contains(expected.name) else {
+            return [.unexpected(expected.name)]
+        }
+        return []
     }
 
     private func isHarmless(_ name: String, _ configuration: ModelConfiguration) -> Bool {

@@ -54,11 +54,18 @@ extension MatrixRegion {
 
     /// The tensors of a format that represents this region.
     func parts(of format: Format, matrix: String) throws(ManifestError) -> [Format.Part] {
+        let parts: [Format.Part]
         do {
-            return try format.parts(rows: rows.count, columns: columns.count)
+            parts = try format.parts(rows: rows.count, columns: columns.count)
         } catch {
             throw .format(error, matrix: matrix)
         }
+        // Ranks within their limits can still multiply past `Int`: r·m·n·r of a ring's core.
+        for part in parts
+        where TensorInfo(name: part.name, elementType: .float64, shape: part.shape) == nil {
+            throw .part(part.name, matrix: matrix, problem: "has absurd shape \(part.shape)")
+        }
+        return parts
     }
 }
 

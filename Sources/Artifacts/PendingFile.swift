@@ -103,7 +103,10 @@ final class PendingFile {
         }
     }
 
-    private static func split(_ path: String) -> (folder: String, name: String) {
+    /// A path without its last component, and that component.
+    static func split(_ path: String) -> (folder: String, name: String) {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         guard let slash = path.lastIndex(of: "/") else { return (".", path) }
         let folder = String(path[..<slash])
         return (folder.isEmpty ? "/" : folder, String(path[path.index(after: slash)...]))

@@ -69,6 +69,10 @@ package enum StrictJSON {
         case .keyNotFound(let key, let context): return "\(path(context, key)) is missing"
         case .valueNotFound(_, let context): return "\(path(context)) is null"
         case .typeMismatch(_, let context): return "\(path(context)) has the wrong type"
+        case .dataCorrupted(let context) where context.codingPath.isEmpty:
+            // The text has been parsed before: what Foundation calls invalid JSON, without saying
+            // where, is a number that its type cannot hold.
+            return "a number is not whole, or too large for its place"
         case .dataCorrupted(let context): return "\(path(context)): \(context.debugDescription)"
         @unknown default: return "\(error)"
         }
