@@ -63,9 +63,14 @@ package final class CheckpointWriter {
 
     /// Writes a whole tensor as the bytes of another file, without reading it into memory.
     package func copy(_ name: String, from checkpoint: Checkpoint) throws(CheckpointError) {
+        try copy(name, from: try checkpoint.file(holding: name))
+    }
+
+    /// Writes a whole tensor as the bytes of another file, without reading it into memory.
+    package func copy(_ name: String, from file: SafetensorsFile) throws(CheckpointError) {
         let shard = shard(of: name)
         var offset = 0
-        try checkpoint.file(holding: name).forEachChunk(of: name) {
+        try file.forEachChunk(of: name) {
             (chunk) throws(CheckpointError) in
             try shard.write(chunk, to: name, at: offset)
             offset += chunk.count

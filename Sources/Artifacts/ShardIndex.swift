@@ -1,7 +1,7 @@
 import Glibc
 
 /// `model.safetensors.index.json`: which file of the folder holds each tensor.
-package struct ShardIndex {
+struct ShardIndex {
     static let largestFile = 100_000_000
 
     private let path: String

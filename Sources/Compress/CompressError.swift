@@ -9,7 +9,6 @@ package enum CompressError: Error, CustomStringConvertible {
     case foreignStates(file: String)
     case foreignFolder(String)
     case folder(String, SystemFault)
-    case removal(String, String)
     case noCalibration
     case calibrationToken(Int, vocabulary: Int)
     case nothingFits(matrix: String, format: String, keep: Double)
@@ -32,8 +31,6 @@ package enum CompressError: Error, CustomStringConvertible {
             "\(folder) is not an unfinished run of this program; move it away or pass --restart to remove it"
         case .folder(let folder, let fault):
             "cannot write \(folder): \(fault)"
-        case .removal(let path, let reason):
-            "cannot remove \(path): \(reason)"
         case .noCalibration:
             "there is no calibration text"
         case .calibrationToken(let token, let vocabulary):

@@ -1,9 +1,9 @@
 // dense checkpoint + calibration text → compressed checkpoint, block by block.
 //
 // For each block: run it over the calibration text's hidden states, collect the second moments of what
-// its linear layers read, write the states for the next block, fit the matrices, write the block's
-// shard. Memory holds one block, one window of text and the moments, whatever the model's size; what is
-// finished is on disk under names that a later run finds (see CompressionRun).
+// its linear layers read, write the states for the next block, fit the matrices, write them. Memory
+// holds one block, one window of text and the moments, whatever the model's size; what is finished is
+// on disk under names that a later run finds (see CompressionRun).
 import Artifacts
 import Foundation
 import Models
@@ -43,38 +43,42 @@ package struct CompressStage {
             throw CompressError.alreadyCompressed(folder: source)
         }
         try checkpoint.validate(against: configuration)
-        let fingerprint = try checkpoint.fingerprint()
         let plan = try CompressionPlan(
-            uniform: settings, for: checkpoint, configuration, source: fingerprint)
+            uniform: settings, for: checkpoint, configuration,
+            source: try checkpoint.fingerprint())
         var journal = settings.description
-        journal["source"] = .string(fingerprint.hex)
+        journal["source"] = .string(plan.source.hex)
         if settings.isWeighted { journal["calibration"] = .string(calibration.origin) }
 
-        var run: CompressionRun?
-        if try !CompressionRun.isPublished(output, journal: journal) {
-            guard overwrite || !FileManager.default.fileExists(atPath: output) else {
-                throw CompressError.outputExists(output)
-            }
-            run = try CompressionRun(
-                for: output, layers: configuration.layerCount, journal: journal, restart: restart)
+        let folder = try OutputFolder(
+            output, overwrite: try overwrite || isComplete(plan, journal: journal))
+        let run = try CompressionRun(for: folder.path, journal: journal, restart: restart)
+        let (records, tokens) = try withoutGradients {
+            try compress(checkpoint, configuration, plan, in: run, progress)
         }
-        var records: [CompressionReport.Matrix] = []
-        var tokens = 0
-        if let run {
-            (records, tokens) = try withoutGradients {
-                try compress(checkpoint, configuration, plan, in: run, progress)
-            }
-            try writeManifest(plan, checkpoint, in: run)
-            try CompanionFiles.copy(from: source, to: run.folder)
-            try run.publish(overwrite: overwrite)
+        if try !isComplete(plan, journal: journal) {
+            try write(plan, checkpoint, configuration, in: run, to: folder)
         }
-        let compressed = try Checkpoint(output)
-        let before = configuration.linearModules.reduce(0) { $0 + $1.rows * $1.columns }
+        try CompressionRun.end(for: folder.path)
+        let compressed = try Checkpoint(folder.path)
         return CompressionReport(
-            source: source, output: output, matrices: records, linearParametersBefore: before,
+            source: source, output: output, matrices: records,
+            linearParametersBefore: configuration.linearModules.reduce(0) {
+                $0 + $1.rows * $1.columns
+            },
             linearParametersAfter: try plan.parameterCount(), bytesBefore: checkpoint.byteCount,
             bytesAfter: compressed.byteCount, calibrationTokens: tokens,
             seconds: Date().timeIntervalSince(start))
+    }
+
+    /// Whether the output is the result of this very run, which was killed before it could end.
+    private func isComplete(
+        _ plan: CompressionPlan, journal: [String: JSONValue]
+    ) throws -> Bool {
+        guard OutputFolder.isOccupied(output), !restart,
+            try CompressionRun.isOpen(for: output, journal: journal)
+        else { return false }
+        return (try? Checkpoint(output))?.manifest?.plan == plan
     }
 
     // MARK: Blocks
@@ -90,8 +94,8 @@ package struct CompressStage {
             device: device)
         func states(_ layer: Int) -> HiddenStateFile {
             HiddenStateFile(
-                path: run.statesPath(layer), windows: windows.count, tokens: windows.first?.count ?? 0,
-                hidden: configuration.hiddenSize)
+                path: run.statesPath(layer), windows: windows.count,
+                tokens: windows.first?.count ?? 0, hidden: configuration.hiddenSize)
         }
         let stepsPerBlock = windows.count + Projection.allCases.count
         let total = configuration.layerCount * stepsPerBlock
@@ -101,10 +105,9 @@ package struct CompressStage {
             try progress(done, total, note)
         }
 
-        if !run.isDone(0) { try writeEnds(checkpoint, configuration, in: run) }
         var records: [CompressionReport.Matrix] = []
         for layer in 0..<configuration.layerCount {
-            if run.isDone(layer + 1) {
+            if run.isDone(layer) {
                 records += try BlockRecord.read(run.recordPath(layer))
                 done += stepsPerBlock
                 try progress(done, total, "block \(layer) was done")
@@ -123,9 +126,9 @@ package struct CompressStage {
             }
             let fitted = try compressor.fit(layer, moments, step: step)
             try BlockRecord.write(fitted.map(\.record), to: run.recordPath(layer))
-            try writeBlock(layer, fitted, checkpoint, configuration, in: run)
+            try writeParts(of: fitted, to: run.partsPath(layer))
             records += fitted.map(\.record)
-            // No later run reads these again: the block's shard and the next states are on disk.
+            // No later run reads these again: the block's matrices and the next states are on disk.
             if settings.isWeighted { try states(layer).remove() }
         }
         return (records, windows.count * (windows.first?.count ?? 0))
@@ -134,8 +137,10 @@ package struct CompressStage {
     private func check(_ windows: [[Int]], _ configuration: ModelConfiguration) throws {
         guard !settings.isWeighted || !windows.isEmpty else { throw CompressError.noCalibration }
         for window in windows {
-            if let token = window.first(where: { !(0..<configuration.vocabularySize).contains($0) }) {
-                throw CompressError.calibrationToken(token, vocabulary: configuration.vocabularySize)
+            if let token = window.first(where: { !(0..<configuration.vocabularySize).contains($0) })
+            {
+                throw CompressError.calibrationToken(
+                    token, vocabulary: configuration.vocabularySize)
             }
         }
     }
@@ -151,62 +156,49 @@ package struct CompressStage {
         }
     }
 
-    // MARK: Shards
+    // MARK: Files
 
-    private func writeEnds(
-        _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, in run: CompressionRun
-    ) throws {
-        let names = checkpoint.tensorNames.filter { !$0.hasPrefix("model.layers.") }
-        try writeShard(0, copying: names, adding: [:], checkpoint, in: run)
-    }
-
-    private func writeBlock(
-        _ layer: Int, _ fitted: [BlockCompressor.Fitted], _ checkpoint: Checkpoint,
-        _ configuration: ModelConfiguration, in run: CompressionRun
-    ) throws {
-        let replaced = Set(configuration.linearModules(ofLayer: layer).map(\.weight.name))
-        let names = checkpoint.tensorNames.filter {
-            $0.hasPrefix(DecoderBlock.prefix(layer)) && !replaced.contains($0)
-        }
-        var parts: [String: Tensor] = [:]
+    private func writeParts(of fitted: [BlockCompressor.Fitted], to path: String) throws {
+        var parts: [(name: String, tensor: Tensor)] = []
         for matrix in fitted {
             for (part, tensor) in matrix.network.parts {
                 guard let name = matrix.matrix.patches.first?.tensors[part] else {
                     preconditionFailure("a manifest entry names every part of its format")
                 }
-                parts[name] = try tensor.moved(to: .cpu)
+                parts.append((name, try tensor.moved(to: .cpu)))
             }
         }
-        try writeShard(layer + 1, copying: names, adding: parts, checkpoint, in: run)
-    }
-
-    private func writeShard(
-        _ shard: Int, copying names: [String], adding parts: [String: Tensor],
-        _ checkpoint: Checkpoint, in run: CompressionRun
-    ) throws {
-        let copied = names.compactMap { checkpoint.info($0) }
-        let added = parts.map { TensorInfo(name: $0.key, of: $0.value) }
-        let writer = try SafetensorsWriter(run.shardPath(shard), declaring: copied + added)
-        for name in names {
-            if checkpoint.info(name)?.elementType.isFloatingPoint == true {
-                try checkpoint.requireFinite(name)
-            }
-            try writer.write(try checkpoint.tensor(named: name), named: name)
-            try checkpoint.release(name)
-        }
-        for (name, tensor) in parts { try writer.write(tensor, named: name) }
+        let writer = try SafetensorsWriter(
+            path, declaring: parts.map { TensorInfo(name: $0.name, of: $0.tensor) })
+        for part in parts { try writer.write(part.tensor, named: part.name) }
         try writer.finish()
     }
 
-    // MARK: Folder
-
-    private func writeManifest(
-        _ plan: CompressionPlan, _ checkpoint: Checkpoint, in run: CompressionRun
+    /// Gathers the blocks' matrices and what stays as it is into the output folder.
+    private func write(
+        _ plan: CompressionPlan, _ checkpoint: Checkpoint, _ configuration: ModelConfiguration,
+        in run: CompressionRun, to folder: OutputFolder
     ) throws {
+        let replaced = Set(configuration.linearModules.map(\.weight.name))
+        let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
+        for name in kept where checkpoint.info(name)?.elementType.isFloatingPoint == true {
+            try checkpoint.requireFinite(name)
+        }
+        let blocks = try (0..<configuration.layerCount).map {
+            try SafetensorsFile(run.partsPath($0))
+        }
         let manifest = try CompressionManifest(
             source: plan.source, plan: plan, matrices: try plan.matrices.map(CompressedMatrix.init))
-        try manifest.write(to: run.folder)
-        let shards = (0..<run.shardCount).map { run.shardName($0) }
-        try ShardIndex.write(shards, in: run.folder)
+        try folder.replace {
+            let writer = try CheckpointWriter(
+                folder.path, like: source,
+                declaring: kept.compactMap { checkpoint.info($0) } + blocks.flatMap(\.tensors),
+                manifest: manifest)
+            for name in kept { try writer.copy(name, from: checkpoint) }
+            for block in blocks {
+                for part in block.tensors { try writer.copy(part.name, from: block) }
+            }
+            try writer.finish()
+        }
     }
 }

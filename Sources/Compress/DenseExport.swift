@@ -8,6 +8,7 @@ import Tensors
 package struct DenseExport {
     package let source: String
     package let output: String
+    /// Replace an existing output.
     package var overwrite = false
 
     package init(source: String, output: String) {
@@ -24,37 +25,33 @@ package struct DenseExport {
         let folder = try OutputFolder(output, overwrite: overwrite)
 
         let parts = manifest.tensorNames
-        let copied = checkpoint.tensorNames.filter { !parts.contains($0) }
-        let weights = try manifest.matrices.map { matrix in
-            let type = matrix.patches.first?.elementType ?? .bfloat16
-            guard
-                let info = TensorInfo(
-                    name: "\(matrix.name).weight", elementType: type,
-                    shape: [matrix.rows, matrix.columns])
-            else { throw CompressError.alreadyDense(source) }
-            return info
+        let kept = checkpoint.tensorNames.filter { !parts.contains($0) }
+        let weights = manifest.matrices.compactMap { matrix in
+            TensorInfo(
+                name: "\(matrix.name).weight",
+                elementType: matrix.patches.first?.elementType ?? .bfloat16,
+                shape: [matrix.rows, matrix.columns])
         }
-        let writer = try SafetensorsWriter(
-            "\(folder.path)/\(Checkpoint.singleFile)",
-            declaring: copied.compactMap { checkpoint.info($0) } + weights)
         var done = 0
         func step() throws {
             done += 1
-            try progress(done, copied.count + weights.count)
-        }
-        for name in copied {
-            try writer.write(try checkpoint.tensor(named: name), named: name)
-            try checkpoint.release(name)
-            try step()
+            try progress(done, kept.count + weights.count)
         }
         let loader = WeightLoader(checkpoint, as: .float64, on: .cpu)
-        for (matrix, weight) in zip(manifest.matrices, weights) {
-            let dense = try loader.weight(of: matrix).dense()
-            try writer.write(try dense.converted(to: weight.elementType), named: weight.name)
-            try step()
+        try folder.replace {
+            let writer = try CheckpointWriter(
+                folder.path, like: source,
+                declaring: kept.compactMap { checkpoint.info($0) } + weights)
+            for name in kept {
+                try writer.copy(name, from: checkpoint)
+                try step()
+            }
+            for (matrix, weight) in zip(manifest.matrices, weights) {
+                let dense = try withoutGradients { try loader.weight(of: matrix).dense() }
+                try writer.write(try dense.converted(to: weight.elementType), named: weight.name)
+                try step()
+            }
+            try writer.finish()
         }
-        try writer.finish()
-        try CompanionFiles.copy(from: source, to: folder.path)
-        try folder.publish()
     }
 }

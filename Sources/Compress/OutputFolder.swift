@@ -2,46 +2,39 @@ import Artifacts
 import Foundation
 import Glibc
 
-/// A folder that appears under its name only when it is complete.
-final class OutputFolder {
-    /// Where to write meanwhile.
+/// The place of a result that may replace an older one.
+struct OutputFolder {
     let path: String
-    private let output: String
-    private let overwrite: Bool
-    private var isPublished = false
+    private var replaced: String { path + ".replaced" }
 
-    /// - Parameter overwrite: replace what has the name already.
-    init(_ output: String, overwrite: Bool) throws {
-        guard overwrite || !FileManager.default.fileExists(atPath: output) else {
-            throw CompressError.outputExists(output)
+    /// - Throws: where there is a result already and it must not be replaced.
+    init(_ path: String, overwrite: Bool) throws {
+        // A trailing slash would put the work beside the wrong name.
+        self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        guard overwrite || !Self.isOccupied(self.path) else {
+            throw CompressError.outputExists(path)
         }
-        self.output = output
-        self.overwrite = overwrite
-        path = "\(output).writing-\(getpid())"
-        guard mkdir(path, 0o777) == 0 else { throw CompressError.folder(path, .latest) }
     }
 
-    /// Gives the folder its name.
-    func publish() throws {
-        try Self.rename(path, to: output, overwrite: overwrite)
-        isPublished = true
+    static func isOccupied(_ path: String) -> Bool {
+        let contents = try? FileManager.default.contentsOfDirectory(atPath: path)
+        return contents.map { !$0.isEmpty } ?? FileManager.default.fileExists(atPath: path)
     }
 
-    deinit {
-        if !isPublished { try? FileManager.default.removeItem(atPath: path) }
-    }
-
-    /// Renames a complete folder; one that it replaces is removed afterwards.
-    static func rename(_ path: String, to output: String, overwrite: Bool) throws {
-        let files = FileManager.default
-        let replaced = output + ".replaced"
-        if overwrite, files.fileExists(atPath: output) {
-            if files.fileExists(atPath: replaced) { try files.removeItem(atPath: replaced) }
-            guard Glibc.rename(output, replaced) == 0 else {
-                throw CompressError.folder(replaced, .latest)
-            }
+    /// Runs `write`, which puts the new result in place; the old one is moved away for it, and back
+    /// where it fails.
+    func replace(_ write: () throws -> Void) throws {
+        guard Self.isOccupied(path) else { return try write() }
+        if FileManager.default.fileExists(atPath: replaced) {
+            try FileManager.default.removeItem(atPath: replaced)
         }
-        guard Glibc.rename(path, output) == 0 else { throw CompressError.folder(output, .latest) }
-        if files.fileExists(atPath: replaced) { try files.removeItem(atPath: replaced) }
+        guard rename(path, replaced) == 0 else { throw CompressError.folder(path, .latest) }
+        do {
+            try write()
+        } catch {
+            _ = rename(replaced, path)
+            throw error
+        }
+        try FileManager.default.removeItem(atPath: replaced)
     }
 }

@@ -67,7 +67,14 @@ extension Format {
         case .tensorRing(let modes, let ranks):
             try modes.validate(rows: rows, columns: columns)
             try check(ranks, count: modes.output.count)
-            for rank in ranks { try check(rank, limit: min(modes.rows, modes.columns)) }
+            for (k, rank) in ranks.enumerated() {
+                try check(rank, limit: min(modes.rows, modes.columns))
+                // A core larger than the matrix is absurd, and its size must not overflow.
+                let core = [rank, modes.output[k], modes.input[k], ranks[(k + 1) % ranks.count]]
+                guard productIfBelow(core, limit: modes.rows * modes.columns) != nil else {
+                    throw .rank(rank, of: kind, limit: min(modes.rows, modes.columns))
+                }
+            }
         case .mixture(let formats):
             guard (1...Self.mostTerms).contains(formats.count) else { throw .terms(formats.count) }
             for format in formats {
