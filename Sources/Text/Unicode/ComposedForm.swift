@@ -39,9 +39,20 @@ struct ComposedForm {
             } else if kind.contains(.hangulPart) {
                 position = composeHangul(at: position, scalar)
             } else {
-                previous = kind.contains(.isNewer) ? end..<end : position..<end
+                let joins = !kind.contains(.isNewer) && Self.startsPairs(scalar.value)
+                previous = joins ? position..<end : end..<end
                 position = end
             }
+        }
+    }
+
+    /// Whether a scalar may be the first of a pair that composes, as of Unicode 9 (wider than needed).
+    /// Others must not reach Swift's normalisation, which takes some for others (Swift 6.3:
+    /// differences for scalars of U+0F40, U+10040, U+11F00, U+20040, U+E0040 and the blocks after).
+    private static func startsPairs(_ scalar: UInt32) -> Bool {
+        switch scalar {
+        case 0..<0x0F00, 0x1000..<0x3100, 0xAC00..<0xD7A4, 0x11080..<0x11600: true
+        default: false
         }
     }
 
