@@ -5,7 +5,7 @@
     python3 Tests/Reference/tokenizers_reference.py DATA OUTPUT
 
 DATA is the folder that MINIMA_DATA names (it holds data/ and models/); OUTPUT is the folder that
-MINIMA_REFERENCE names (default: .build/reference/tokenizers). About a minute.
+MINIMA_REFERENCE names (default: .build/reference/tokenizers). One to three minutes.
 
 A list file is little-endian: uint32 count, then count + 1 uint32 item offsets, then the items
 (UTF-8 bytes in *.texts, int32 ids in *.ids).
