@@ -5,7 +5,7 @@
     python3 Tests/Reference/tokenizers_reference.py DATA OUTPUT
 
 DATA is the folder that MINIMA_DATA names (it holds data/ and models/); OUTPUT is the folder that
-MINIMA_REFERENCE names (default: .build/reference/tokenizers). About a minute.
+MINIMA_REFERENCE names (default: .build/reference/tokenizers). One to three minutes.
 
 A list file is little-endian: uint32 count, then count + 1 uint32 item offsets, then the items
 (UTF-8 bytes in *.texts, int32 ids in *.ids).
@@ -18,7 +18,7 @@ import random
 import struct
 import sys
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 SEPARATOR = "\n\n<|endoftext|>\n\n"
 SCALAR_LIMIT = 0x110000
@@ -104,6 +104,17 @@ def random_texts(count):
     while len(texts) < count:
         glue = rng.choice(["", "", " "])
         texts.append(glue.join(pieces(rng) for _ in range(rng.randrange(1, 10))))
+    return texts
+
+
+def every_scalar():
+    """Every scalar of the planes in use, alone and between letters and marks; 64 to a text."""
+    texts = []
+    for start in [*range(0, 0x40000, 64), *range(0xE0000, 0xE0400, 64), *range(0x10FF00, SCALAR_LIMIT, 64)]:
+        scalars = [chr(value) for value in range(start, start + 64) if not 0xD800 <= value <= 0xDFFF]
+        if scalars:
+            texts.append("\n".join(
+                f"{c} a{c}\u0301{c}1 {c}\u0345\u0323{c}\t\u1100{c}\uac00{c}\u11a8 \u0308{c}" for c in scalars))
     return texts
 
 
@@ -196,6 +207,13 @@ def main():
     documents = [document for document in validation.split(SEPARATOR) if document]
     texts = random_texts(10_000)
     write_texts(output / "random.texts", texts)
+
+    scalars = every_scalar()
+    composed = normalizers.NFC()
+    write_texts(output / "scalars.texts", scalars)
+    write_texts(output / "scalars-nfc.texts", [composed.normalize_str(text) for text in scalars])
+    for name in ("tiny", "gpt2"):
+        write_ids(output / f"{name}.scalars.ids", [tokenizers[name].encode(text).ids for text in scalars])
 
     for name, tokenizer in tokenizers.items():
         write_ids(output / f"{name}.corpus.ids",

@@ -114,8 +114,9 @@ struct CorpusTests {
             try failure(of: "c.txt", Array("ab\(separator)é".utf8) + [0xFF])
                 == .malformedUTF8(file: file, offset: 21))
         #expect(
-            try failure(of: "c.txt", Array("é".utf8.dropLast())) == .malformedUTF8(
-                file: file, offset: 0))
+            try failure(of: "c.txt", Array("é".utf8.dropLast()))
+                == .malformedUTF8(
+                    file: file, offset: 0))
         #expect(
             try failure(of: "c.txt", CompressedFixtures.twoMembers.dropLast(5))
                 == .truncated(file: file, format: "gzip"))
@@ -146,7 +147,9 @@ struct CorpusTests {
         }
     }
 
-    @Test("names the broken line", arguments: ["{", "[]", "{\"text\": 3}", "{\"text\": \"\\ud800\"}"])
+    @Test(
+        "names the broken line",
+        arguments: ["{", "[]", "{\"text\": 3}", "{\"text\": \"\\ud800\"}"])
     func brokenLine(line: String) throws {
         let error = try failure(of: "c.jsonl", "{\"text\": \"a\"}\n\n\(line)\n".utf8)
         guard case .malformedLine(_, 3, _) = error else {

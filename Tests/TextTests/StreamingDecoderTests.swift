@@ -68,7 +68,9 @@ struct StreamingDecoderTests {
         }
     }
 
-    @Test("SentencePiece: drops the dummy space, decodes bytes as they come", .enabled(if: TestData.hasData))
+    @Test(
+        "SentencePiece: drops the dummy space, decodes bytes as they come",
+        .enabled(if: TestData.hasData))
     func sentencePiece() throws {
         let tokenizer = try Tokenizer(path: "\(TestData.data)/data/tokenizers/llama2")
         for text in ["Hello", " Hello", "😶‍🌫️ x", "", "  ", "a\u{0}b"] {

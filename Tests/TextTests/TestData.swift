@@ -96,9 +96,10 @@ struct ReferenceList {
     }
 
     private func offset(_ index: Int) -> Int {
-        Int(bytes.withUnsafeBytes {
-            $0.loadUnaligned(fromByteOffset: 4 + index * 4, as: UInt32.self)
-        })
+        Int(
+            bytes.withUnsafeBytes {
+                $0.loadUnaligned(fromByteOffset: 4 + index * 4, as: UInt32.self)
+            })
     }
 
     private func range(_ index: Int) -> Range<Int> {

@@ -6,7 +6,8 @@ import Testing
 /// Files that were damaged by chance load or are refused; nothing crashes, and what loads can be used.
 @Suite("Tokenizer fuzzing")
 struct TokenizerFuzzTests {
-    private let sample = "Hello wörld, it's 1234 \u{0301}<|endoftext|>  \n\t😀 aaaaaaaaaaaaaaaaaaaaaaaa"
+    private let sample =
+        "Hello wörld, it's 1234 \u{0301}<|endoftext|>  \n\t😀 aaaaaaaaaaaaaaaaaaaaaaaa"
 
     /// A tokenizer of a few hundred tokens, in either style: small, so that damage hits structure.
     private static func small(_ tokenCount: Int) throws -> [UInt8] {

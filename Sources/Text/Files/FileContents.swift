@@ -58,8 +58,9 @@ enum FileContents {
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
             filled = 0
             while filled < size {
-                let rest = UnsafeMutableRawBufferPointer(rebasing:
-                    UnsafeMutableRawBufferPointer(buffer)[filled...])
+                let rest = UnsafeMutableRawBufferPointer(
+                    rebasing:
+                        UnsafeMutableRawBufferPointer(buffer)[filled...])
                 do throws(FileFailure) {
                     let count = try file.read(into: rest)
                     if count == 0 { break }

@@ -148,7 +148,8 @@ struct BytePairModel: Sendable {
         scratch.next = (1...Int32(count)).map { $0 }
         scratch.pairs.removeAll(keepingCapacity: true)
         for index in 0..<count {
-            let pair = index + 1 < count
+            let pair =
+                index + 1 < count
                 ? merges.merge(scratch.symbols[index], scratch.symbols[index + 1]) : .none
             scratch.pairs.append(pair)
             if pair.rank != MergeTable.Merge.none.rank {

@@ -138,7 +138,8 @@ struct SentencePieceModel {
             return try parse(bytes[...])
         } catch {
             throw .malformed(
-                file: file, cause: "broken SentencePiece model at byte \(error.offset): \(error.cause)")
+                file: file,
+                cause: "broken SentencePiece model at byte \(error.offset): \(error.cause)")
         }
     }
 

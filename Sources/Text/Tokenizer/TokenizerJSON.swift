@@ -22,8 +22,8 @@ struct TokenizerJSON {
         let decoder = try stages.decoder(root["decoder"], vocabulary)
         return TokenizerParts(
             vocabulary: vocabulary, addedTokens: added, normalizer: normalizer,
-            preTokenizer: preTokenizer, model: pairs, decoder: decoder, frame: frame ?? TokenFrame(),
-            roles: TokenRoles(unknown: pairs.unknown),
+            preTokenizer: preTokenizer, model: pairs, decoder: decoder,
+            frame: frame ?? TokenFrame(), roles: TokenRoles(unknown: pairs.unknown),
             harmlessMark: merges.crossesWords || pairs.wholeWords != nil || isByteLevel
                 || modelVocabulary.id(of: WordMark.sentencePiece.bytes) == nil
                 ? nil : WordMark.sentencePiece)

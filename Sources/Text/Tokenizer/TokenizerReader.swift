@@ -26,7 +26,8 @@ struct TokenizerReader {
         }
     }
 
-    private static func parse(_ bytes: [UInt8], file: String) throws(TokenizerError) -> JSONDocument {
+    private static func parse(_ bytes: [UInt8], file: String) throws(TokenizerError) -> JSONDocument
+    {
         let document: JSONDocument
         do throws(JSONError) {
             document = try JSONDocument(bytes)
@@ -52,7 +53,8 @@ struct TokenizerReader {
 
     // MARK: Typed members. `path` is only for messages.
 
-    func string(_ key: String, of value: JSONValue, _ path: String) throws(TokenizerError) -> String {
+    func string(_ key: String, of value: JSONValue, _ path: String) throws(TokenizerError) -> String
+    {
         let member = value[key]
         guard let string = member?.string else {
             throw malformed("\(path).\(key)", expected: "a string", found: member)
@@ -90,7 +92,9 @@ struct TokenizerReader {
         return int
     }
 
-    func array(_ key: String, of value: JSONValue, _ path: String) throws(TokenizerError) -> [JSONValue] {
+    func array(
+        _ key: String, of value: JSONValue, _ path: String
+    ) throws(TokenizerError) -> [JSONValue] {
         let member = value[key]
         guard let member, member.kind == .array else {
             throw malformed("\(path).\(key)", expected: "an array", found: member)

@@ -22,6 +22,10 @@ struct TokenizerStages {
         return Normalizer(steps: steps)
     }
 
+    /// Bytes that a normalizer or decoder may put in place of one character: enough for any real one,
+    /// and too few to turn a short file into gigabytes.
+    private static let literalLimit = 256
+
     /// The literal pattern and the content of a `Replace`.
     private func replacement(
         _ stage: JSONValue, _ part: String
@@ -30,6 +34,9 @@ struct TokenizerStages {
             throw reader.unsupported(part, "Replace with a pattern that is not a literal")
         }
         let content = try reader.string("content", of: stage, part)
+        if content.utf8.count > Self.literalLimit {
+            throw reader.unsupported(part, "Replace by \(content.utf8.count) bytes")
+        }
         return (Array(pattern.utf8), Array(content.utf8))
     }
 
@@ -74,7 +81,8 @@ struct TokenizerStages {
             throw reader.unsupported(part, "Split with a pattern that is not a Regex")
         }
         guard let pattern = SplitPattern.named(expression) else {
-            throw reader.unsupported(part, "Split with the pattern \(expression.quoted(limit: 400))")
+            throw reader.unsupported(
+                part, "Split with the pattern \(expression.quoted(limit: 400))")
         }
         let behavior = try reader.string("behavior", of: stage, part)
         let inverts = try reader.bool("invert", of: stage, part, absent: false)
@@ -110,7 +118,8 @@ struct TokenizerStages {
         case let scheme?: throw reader.unsupported("\(part).prepend_scheme", scheme.quoted())
         case nil:
             // Files of before 2023 have a flag instead.
-            prepends = try reader.bool("add_prefix_space", of: stage, part, absent: true)
+            prepends =
+                try reader.bool("add_prefix_space", of: stage, part, absent: true)
                 ? .always : .never
         }
         return (Array(mark.utf8), prepends)
@@ -204,7 +213,8 @@ struct TokenizerStages {
                 else { throw reader.unsupported(part, "Strip of anything but leading spaces") }
                 let count = try reader.int("start", of: stage, part)
                 guard count >= 0 else {
-                    throw reader.malformed("decoder.start", expected: "a count", found: stage["start"])
+                    throw reader.malformed(
+                        "decoder.start", expected: "a count", found: stage["start"])
                 }
                 plan.spacesToDrop = count
             case "Metaspace" where stages.count == 1:

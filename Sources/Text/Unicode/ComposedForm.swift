@@ -39,9 +39,20 @@ struct ComposedForm {
             } else if kind.contains(.hangulPart) {
                 position = composeHangul(at: position, scalar)
             } else {
-                previous = kind.contains(.isNewer) ? end..<end : position..<end
+                let joins = !kind.contains(.isNewer) && Self.startsPairs(scalar.value)
+                previous = joins ? position..<end : end..<end
                 position = end
             }
+        }
+    }
+
+    /// Whether a scalar may be the first of a pair that composes, as of Unicode 9 (wider than needed).
+    /// Others must not reach Swift's normalisation, which takes some for others (Swift 6.3:
+    /// wrong for some scalars from U+10040, U+11F00, U+20040 and U+E0040 on, before a mark).
+    private static func startsPairs(_ scalar: UInt32) -> Bool {
+        switch scalar {
+        case 0..<0x0F00, 0x1000..<0x3100, 0xAC00..<0xD7A4, 0x11080..<0x11600: true
+        default: false
         }
     }
 
@@ -56,10 +67,26 @@ struct ComposedForm {
     private mutating func composeRun(from position: Int, to end: Int) -> Int {
         let start = previous.isEmpty ? position : previous.lowerBound
         let run = UnsafeBufferPointer(rebasing: text[start..<end])
-        let composed = String(decoding: run, as: UTF8.self).precomposedStringWithCanonicalMapping
+        let composed = String(decoding: Self.openTibetanVowels(run), as: UTF8.self)
+            .precomposedStringWithCanonicalMapping
         if !composed.utf8.elementsEqual(run) { replace(start..<end, with: composed.utf8) }
         previous = end..<end
         return end
+    }
+
+    /// Decomposes U+0F73, U+0F75 and U+0F81. They start anew themselves but stand for two marks, and
+    /// Swift's normalisation (6.3) does not sort those in among their neighbours.
+    private static func openTibetanVowels(_ run: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        guard run.contains(0xBD) || run.contains(0xBE) else { return Array(run) }
+        let vowels: [(vowel: String, marks: String)] = [
+            ("\u{0F73}", "\u{0F71}\u{0F72}"), ("\u{0F75}", "\u{0F71}\u{0F74}"),
+            ("\u{0F81}", "\u{0F71}\u{0F80}"),
+        ]
+        return vowels.reduce(Array(run)) { run, pair in
+            run.withUnsafeBufferPointer {
+                Normalizer.replace(Array(pair.vowel.utf8), with: Array(pair.marks.utf8), in: $0)
+            } ?? run
+        }
     }
 
     /// The end of the scalars from `position` that all may compose.
