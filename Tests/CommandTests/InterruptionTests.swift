@@ -1,0 +1,92 @@
+import Foundation
+import Testing
+
+@Suite("Interruption", .serialized)
+struct InterruptionTests {
+    private func arguments(_ output: String) -> [String] {
+        [
+            "compress", Program.tiny, "--keep", "0.5", "--windows", "4", "--window", "128",
+            "--threads", "1", "--output", output, "--quiet",
+        ]
+    }
+
+    private func contents(_ folder: String) throws -> [String: Data] {
+        var files: [String: Data] = [:]
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            files[name] = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))
+        }
+        return files
+    }
+
+    @Test("a run killed at 20 random moments resumes to identical bytes")
+    func kill() throws {
+        try withScratch { scratch in
+            let start = Date()
+            #expect(try Program.run(arguments(scratch.path("whole"))).status == 0)
+            let duration = Date().timeIntervalSince(start)
+            let expected = try contents(scratch.path("whole"))
+
+            var random = SystemRandomNumberGenerator()
+            let output = scratch.path("killed")
+            var kills = 0
+            while kills < 20 {
+                let running = try Program.start(arguments(output), in: scratch)
+                Thread.sleep(forTimeInterval: Double.random(in: 0..<duration / 2, using: &random))
+                guard running.process.isRunning else {
+                    // It came to its end: start over.
+                    #expect(try running.finish().status == 0)
+                    #expect(try contents(output) == expected)
+                    try FileManager.default.removeItem(atPath: output)
+                    continue
+                }
+                kill(running.process.processIdentifier, SIGKILL)
+                _ = try running.finish()
+                kills += 1
+                #expect(!FileManager.default.fileExists(atPath: output) || (try contents(output)) == expected)
+            }
+            let last = try Program.run(arguments(output))
+            #expect(last.status == 0, "\(last.errors)")
+            #expect(try contents(output) == expected)
+            #expect(try scratch.contents() == ["killed", "whole"], "nothing is left behind")
+        }
+    }
+
+    @Test("SIGINT ends a run between two steps, with status 130, and it can be continued")
+    func interrupt() throws {
+        try withScratch { scratch in
+            let output = scratch.path("out")
+            let running = try Program.start(arguments(output), in: scratch)
+            Thread.sleep(forTimeInterval: 0.7)
+            running.process.interrupt()
+            let result = try running.finish()
+            if result.status != 0 {
+                #expect(result.status == 130)
+                #expect(result.errors.contains("interrupted"))
+                #expect(!FileManager.default.fileExists(atPath: output))
+            }
+            if !FileManager.default.fileExists(atPath: output) {
+                #expect(try Program.run(arguments(output)).status == 0)
+            }
+            #expect(try scratch.contents() == ["out"])
+        }
+    }
+
+    @Test("an unfinished run with other settings is not mixed with this one")
+    func otherSettings() throws {
+        try withScratch { scratch in
+            let output = scratch.path("out")
+            let running = try Program.start(arguments(output), in: scratch)
+            while !FileManager.default.fileExists(atPath: output + ".run/journal.json"), running.process.isRunning {
+                Thread.sleep(forTimeInterval: 0.01)
+            }
+            kill(running.process.processIdentifier, SIGKILL)
+            _ = try running.finish()
+            var other = arguments(output)
+            other[3] = "0.6"
+            let refused = try Program.run(other)
+            #expect(refused.status == 1)
+            #expect(refused.errors.contains("another keep"))
+            #expect(try Program.run(other + ["--restart"]).status == 0)
+        }
+    }
+}
