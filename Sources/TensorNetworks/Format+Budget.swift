@@ -31,10 +31,7 @@ extension Format {
         case .tensorTrain:
             return search.train()
         case .tensorRing:
-            let limit = min(search.modes.rows, search.modes.columns)
-            return search.largest(search.modes.output.map { _ in limit }) {
-                .tensorRing(search.modes, ranks: $0)
-            }
+            return search.ring()
         case .tucker:
             return search.tucker { .tucker(search.modes, ranks: $0) }
         case .blockTerm:
@@ -72,6 +69,30 @@ private struct RankSearch {
     func train() -> Format? {
         let limits = (0..<modes.output.count - 1).map { modes.largestRank(after: $0) }
         return largest(limits) { .tensorTrain(modes, ranks: $0) }
+    }
+
+    /// A ring's size goes with products of ranks, so equal ranks may leave a tenth of the budget: the
+    /// first rank may be up to three steps smaller where a larger last one then uses more of it.
+    func ring() -> Format? {
+        let limit = min(modes.rows, modes.columns)
+        func format(_ ranks: [Int]) -> Format { .tensorRing(modes, ranks: ranks) }
+        guard
+            case .tensorRing(_, let even)? = largest(modes.output.map { _ in limit }, format)
+        else { return nil }
+        var (best, most) = (even, parameters(of: format(even)) ?? 0)
+        for drop in 1...3 where even[0] > drop * multiple && even.count > 1 {
+            var ranks = even
+            ranks[0] -= drop * multiple
+            let last = ranks.count - 1
+            while ranks[last] + multiple <= limit {
+                var larger = ranks
+                larger[last] += multiple
+                guard fits(format(larger)) else { break }
+                ranks = larger
+            }
+            if let used = parameters(of: format(ranks)), used > most { (best, most) = (ranks, used) }
+        }
+        return format(best)
     }
 
     /// Equal ranks, as large as fit, then single ones one step larger.
