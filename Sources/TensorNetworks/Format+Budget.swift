@@ -8,7 +8,7 @@ extension Format {
     ///   bonds grown while they fit.
     /// - Tucker: ranks in proportion to the modes, then single ones grown while they fit.
     /// - Block term: two terms of half the budget each.
-    /// - Mixture: low rank with half of the budget, a tensor train with what that leaves.
+    /// - Mixture: pivoted low rank with half of the budget, a tensor train with what that leaves.
     ///
     /// - Parameters:
     ///   - rankMultiple: every rank is a multiple of it, or all that its bond can use.
@@ -40,7 +40,7 @@ extension Format {
             var half = search
             half.budget = budget / 2
             guard
-                let lowRank = half.largest([min(rows, columns)], { .lowRank(rank: $0[0]) }),
+                let lowRank = half.largest([min(rows, columns)], { .pivotedLowRank(rank: $0[0]) }),
                 let used = half.parameters(of: lowRank)
             else { return nil }
             var rest = search
