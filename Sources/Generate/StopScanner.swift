@@ -33,8 +33,14 @@ package struct StopScanner {
         return isStopped ? "" : String(decoding: held, as: UTF8.self)
     }
 
+    /// Where the stop string begins that is complete first, the longest of those that end together: the
+    /// same place however the text was cut into pieces.
     private func earliestStop() -> Int? {
-        held.indices.first { start in stops.contains { held[start...].starts(with: $0) } }
+        for end in 0...held.count {
+            let complete = stops.filter { held[..<end].suffix($0.count).elementsEqual($0) }
+            if let longest = complete.map(\.count).max() { return end - longest }
+        }
+        return nil
     }
 
     private func longestPartialStop() -> Int {
