@@ -45,7 +45,9 @@ struct EvaluateStageTests {
         #expect(report.top1Agreement == 1)
     }
 
-    @Test("windows that overlap count every token once", arguments: [(32, 8), (32, 32), (33, 10), (16, 1)])
+    @Test(
+        "windows that overlap count every token once",
+        arguments: [(32, 8), (32, 32), (33, 10), (16, 1)])
     func overlap(_ window: Int, _ stride: Int) throws {
         let windows = 5
         let tokens = try Self.tokens(window + (windows - 1) * stride + 1)

@@ -25,7 +25,8 @@ final class RandomModel {
         let writer = try SafetensorsWriter("\(path)/\(Checkpoint.singleFile)", declaring: infos)
         for (index, tensor) in tensors.enumerated() {
             let noise = try Tensor.normal(tensor.shape, seed: seed + UInt64(index))
-            try writer.write(tensor.shape.count > 1 ? noise * 0.4 : noise * 0.3 + 1, named: tensor.name)
+            try writer.write(
+                tensor.shape.count > 1 ? noise * 0.4 : noise * 0.3 + 1, named: tensor.name)
         }
         try writer.finish()
     }

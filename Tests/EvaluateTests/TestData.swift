@@ -15,7 +15,8 @@ enum TestData {
     static let data = environment["MINIMA_DATA"] ?? "\(root)/../shared"
     /// MINIMA_REFERENCE names the tokenizers' reference (see TextTests); perplexities are beside it.
     static let reference =
-        (environment["MINIMA_REFERENCE"] ?? "\(root)/.build/reference/tokenizers") + "/../perplexity"
+        (environment["MINIMA_REFERENCE"] ?? "\(root)/.build/reference/tokenizers")
+        + "/../perplexity"
 
     static let hasData = available(
         data + "/data/wikitext2/wiki.test.raw", variable: "MINIMA_DATA",

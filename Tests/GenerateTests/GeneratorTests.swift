@@ -112,7 +112,8 @@ struct GeneratorTests {
     @Test("the same seed writes the same text, another one another")
     func determinism() throws {
         let (first, again, other) = (
-            try tiny.generate(prompt, sampled(seed: 4)), try tiny.generate(prompt, sampled(seed: 4)),
+            try tiny.generate(prompt, sampled(seed: 4)),
+            try tiny.generate(prompt, sampled(seed: 4)),
             try tiny.generate(prompt, sampled(seed: 5))
         )
         #expect(first.tokens == again.tokens)
@@ -136,14 +137,17 @@ struct GeneratorTests {
     @Test("prompts that cannot be continued are refused")
     func errors() throws {
         func error(_ prompt: [Int]) -> GenerateError? {
-            #expect(throws: GenerateError.self) { _ = try tiny.generate(prompt, options(maxTokens: 1)) }
+            #expect(throws: GenerateError.self) {
+                _ = try tiny.generate(prompt, options(maxTokens: 1))
+            }
         }
         guard case .emptyPrompt? = error([]) else {
             Issue.record("empty prompt")
             return
         }
         for length in [4_096, 5_000] {
-            guard case .promptTooLong(length, 4_096)? = error(Array(repeating: 5, count: length)) else {
+            guard case .promptTooLong(length, 4_096)? = error(Array(repeating: 5, count: length))
+            else {
                 Issue.record("prompt of \(length)")
                 return
             }

@@ -115,9 +115,11 @@ struct SamplerTests {
 
     // MARK: Draws
 
-    @Test("draws follow the distribution", arguments: [
-        options(), options(temperature: 0.6, topK: 9), options(temperature: 1.4, topP: 0.85),
-    ])
+    @Test(
+        "draws follow the distribution",
+        arguments: [
+            options(), options(temperature: 0.6, topK: 9), options(temperature: 1.4, topP: 0.85),
+        ])
     func chiSquare(_ options: SamplingOptions) throws {
         let logits = Self.logits(24, seed: 3, scale: 1)
         var sampler = try Sampler(options)
@@ -135,7 +137,8 @@ struct SamplerTests {
         // correct sampler five deviations are exceeded with probability 3e-7, once for all as the seed
         // is fixed; below five deviations the draws would be too regular.
         let freedom = Double(expected.count - 1)
-        let deviation = (cbrt(chiSquare / freedom) - (1 - 2 / (9 * freedom)))
+        let deviation =
+            (cbrt(chiSquare / freedom) - (1 - 2 / (9 * freedom)))
             / (2 / (9 * freedom)).squareRoot()
         print("chi-square of \(draws) draws: \(chiSquare) at \(freedom), \(deviation) deviations")
         #expect(abs(deviation) < 5)
@@ -184,15 +187,17 @@ struct SamplerTests {
 
     // MARK: Errors
 
-    @Test("options that mean nothing are refused", arguments: [
-        (options(temperature: -0.1), SamplingOptionsError.temperature(-0.1)),
-        (options(temperature: .infinity), .temperature(.infinity)),
-        (options(topK: 0), .topK(0)), (options(topK: -3), .topK(-3)),
-        (options(topP: 0), .topP(0)), (options(topP: 1.01), .topP(1.01)),
-        (options(minP: -0.01), .minP(-0.01)), (options(minP: 1.5), .minP(1.5)),
-        (options(penalty: 0), .repetitionPenalty(0)),
-        (options(penalty: .infinity), .repetitionPenalty(.infinity)),
-    ])
+    @Test(
+        "options that mean nothing are refused",
+        arguments: [
+            (options(temperature: -0.1), SamplingOptionsError.temperature(-0.1)),
+            (options(temperature: .infinity), .temperature(.infinity)),
+            (options(topK: 0), .topK(0)), (options(topK: -3), .topK(-3)),
+            (options(topP: 0), .topP(0)), (options(topP: 1.01), .topP(1.01)),
+            (options(minP: -0.01), .minP(-0.01)), (options(minP: 1.5), .minP(1.5)),
+            (options(penalty: 0), .repetitionPenalty(0)),
+            (options(penalty: .infinity), .repetitionPenalty(.infinity)),
+        ])
     func validation(_ options: SamplingOptions, _ expected: SamplingOptionsError) {
         #expect(throws: expected) { _ = try Sampler(options) }
         #expect(!expected.description.isEmpty)

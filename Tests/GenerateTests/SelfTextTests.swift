@@ -67,10 +67,37 @@ struct SelfTextTests {
         }
         // Wilson–Hilferty, as in SamplerTests: five deviations, probability 3e-7.
         let freedom = Double(expected.count - 1)
-        let deviation = (cbrt(chiSquare / freedom) - (1 - 2 / (9 * freedom)))
+        let deviation =
+            (cbrt(chiSquare / freedom) - (1 - 2 / (9 * freedom)))
             / (2 / (9 * freedom)).squareRoot()
         print("SelfText chi-square: \(chiSquare) at \(freedom), \(deviation) deviations")
         #expect(freedom >= 10)
         #expect(abs(deviation) < 5)
+    }
+
+    @Test("every token is drawn anew, also later ones")
+    func independence() throws {
+        let (sequences, length) = (300, 5)
+        let sampled = try sample(seed: 3, sequences: sequences, length: length)
+        // Where each token lies in the distribution that it was drawn from: uniform and independent.
+        let places = try withoutGradients {
+            let ids = try Tensor(sampled.flatMap { $0 }, shape: [sequences, length])
+            let probabilities = try tiny.logits(ids).narrowed(1, 0..<length - 1).softmax()
+            let tokens = try ids.narrowed(1, 1..<length).unsqueezed(2)
+            let sum = try probabilities.cumulativeSum(-1).gathered(tokens, along: 2)
+            return try (sum - probabilities.gathered(tokens, along: 2) * 0.5)
+                .elements(as: Double.self).map { $0 - 0.5 }
+        }
+        // A uniform variable has variance 1/12; five deviations of the mean and of the correlation of
+        // neighbours, each exceeded by a correct sampler with probability 6e-7.
+        let count = Double(places.count)
+        let mean = places.reduce(0, +) / count
+        #expect(abs(mean) < 5 / (12 * count).squareRoot())
+        let neighbours = places.indices.filter { $0 % (length - 1) > 0 }
+        let correlation =
+            neighbours.reduce(0) { $0 + 12 * places[$1] * places[$1 - 1] }
+            / Double(neighbours.count)
+        print("SelfText: mean \(mean), correlation of neighbours \(correlation)")
+        #expect(abs(correlation) < 5 / Double(neighbours.count).squareRoot())
     }
 }

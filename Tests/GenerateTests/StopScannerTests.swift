@@ -5,7 +5,9 @@ import Testing
 @Suite("StopScanner")
 struct StopScannerTests {
     /// What `scanner` lets through of `pieces`.
-    private static func shown(_ pieces: [String], _ stops: [String]) -> (text: String, stopped: Bool) {
+    private static func shown(_ pieces: [String], _ stops: [String]) -> (
+        text: String, stopped: Bool
+    ) {
         var scanner = StopScanner(stops)
         var text = ""
         for piece in pieces { text += scanner.admit(piece) }
@@ -14,7 +16,8 @@ struct StopScannerTests {
 
     /// By definition: the text before the stop string that is complete first; of those that end
     /// together, the longest.
-    private static func expected(_ text: String, _ stops: [String]) -> (text: String, stopped: Bool) {
+    private static func expected(_ text: String, _ stops: [String]) -> (text: String, stopped: Bool)
+    {
         let text = Array(text.utf8)
         let stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
         for end in 0...text.count {
@@ -39,7 +42,9 @@ struct StopScannerTests {
         return pieces
     }
 
-    static let alphabets = [["a", "b"], ["a", "b", "ab", "\n"], ["é", "è", "日", "本", "e\u{301}", "👩‍👧"]]
+    static let alphabets = [
+        ["a", "b"], ["a", "b", "ab", "\n"], ["é", "è", "日", "本", "e\u{301}", "👩‍👧"],
+    ]
 
     @Test("random texts in random pieces", arguments: alphabets)
     func property(_ alphabet: [String]) {

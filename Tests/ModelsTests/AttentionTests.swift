@@ -8,7 +8,8 @@ import Testing
 struct AttentionMaskTests {
     @Test(
         "what a query sees is what the definition says",
-        arguments: [(1, 0), (1, 12), (5, 0), (5, 3), (13, 8), (2, 40)], [nil, 1, 4, 9, 64] as [Int?])
+        arguments: [(1, 0), (1, 12), (5, 0), (5, 3), (13, 8), (2, 40)],
+        [nil, 1, 4, 9, 64] as [Int?])
     func definition(_ run: (queries: Int, past: Int), _ window: Int?) throws {
         let (batch, heads, groups, size) = (2, 4, 2, 6)
         let tokens = run.past + run.queries
@@ -30,7 +31,9 @@ struct AttentionMaskTests {
             let pair = (sequence * groups + head / (heads / groups)) * tokens
             let row = ((sequence * heads + head) * run.queries + query) * size
             let weights = (first...position).map { token in
-                let score = (0..<size).reduce(0.0) { $0 + q[row + $1] * k[(pair + token) * size + $1] }
+                let score = (0..<size).reduce(0.0) {
+                    $0 + q[row + $1] * k[(pair + token) * size + $1]
+                }
                 return exp(score / Double(size).squareRoot())
             }
             let total = weights.reduce(0, +)

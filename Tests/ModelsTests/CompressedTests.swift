@@ -24,7 +24,8 @@ struct CompressedTests {
             // Distinct rows in no particular order.
             parts[part.name] =
                 part.isIndex
-                ? try Tensor((0..<part.count).map { Int32((part.count - 1 - $0) * rows / part.count) })
+                ? try Tensor(
+                    (0..<part.count).map { Int32((part.count - 1 - $0) * rows / part.count) })
                 : try Tensor.normal(part.shape, seed: seed + UInt64(index), type) * 0.5
         }
         return parts
@@ -93,7 +94,8 @@ struct CompressedTests {
             dense.tensors[module.weight.name] =
                 format == .dense
                 ? parts["weight"]
-                : try Self.network(format, module.rows, module.columns, parts).reconstructed().contiguous()
+                : try Self.network(format, module.rows, module.columns, parts).reconstructed()
+                    .contiguous()
             count += try format.parameterCount(rows: module.rows, columns: module.columns)
         }
         let plan = CompressionPlan(source: source, settings: [:], matrices: [])

@@ -9,7 +9,8 @@ enum NumpyArray {
 
     static func tensor(_ path: String) throws -> Tensor {
         let bytes = [UInt8](try TestData.bytes(path))
-        guard bytes.count >= 10, bytes.starts(with: [0x93] + Array("NUMPY".utf8)), bytes[6] == 1 else {
+        guard bytes.count >= 10, bytes.starts(with: [0x93] + Array("NUMPY".utf8)), bytes[6] == 1
+        else {
             throw Fault.notNumpy
         }
         let end = 10 + Int(bytes[8]) + Int(bytes[9]) << 8
@@ -25,7 +26,9 @@ enum NumpyArray {
         guard bytes.count - end == 4 * shape.reduce(1, *) else { throw Fault.size }
         let values = bytes[end...].withUnsafeBytes { raw in
             stride(from: 0, to: raw.count, by: 4).map {
-                Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: $0, as: UInt32.self)))
+                Float(
+                    bitPattern: UInt32(
+                        littleEndian: raw.loadUnaligned(fromByteOffset: $0, as: UInt32.self)))
             }
         }
         return try Tensor(values, shape: shape)

@@ -10,7 +10,8 @@ struct ReferenceCase: Decodable, Sendable, CustomTestStringConvertible {
     private let root: String
     private let model: String
 
-    static let all: [ReferenceCase] = (try? load()) ?? []
+    /// Those whose checkpoints can be found; `coverage` fails where one is missing that should not be.
+    static let all = ((try? load()) ?? []).filter { $0.root == "outdir" || TestData.hasData }
 
     static func load() throws -> [ReferenceCase] {
         try JSONDecoder().decode(

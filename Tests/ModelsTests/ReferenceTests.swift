@@ -17,7 +17,8 @@ struct ReferenceTests {
     func coverage() throws {
         let names = Set(try ReferenceCase.load().map(\.name))
         var promised: Set = [
-            "qwen3-tied", "qwen3-untied", "qwen3-attention-bias", "qwen3-yarn", "qwen2", "qwen2-window",
+            "qwen3-tied", "qwen3-untied", "qwen3-attention-bias", "qwen3-yarn", "qwen2",
+            "qwen2-window",
             "qwen2-window-legacy", "qwen2-window-off", "llama2", "llama3", "llama3-legacy",
             "llama-linear", "llama-yarn", "llama-bias", "mistral-window", "mistral", "sharded",
             "bfloat16",
@@ -126,7 +127,8 @@ struct BFloat16Tests {
         let ids = try Tensor((0..<192).map { ($0 * 37 + 11) % 4_096 }, shape: [2, 96])
         try withoutGradients {
             let exact = try CausalLanguageModel(checkpoint, configuration).logits(ids)
-            let rounded = try CausalLanguageModel(checkpoint, configuration, as: .bfloat16).logits(ids)
+            let rounded = try CausalLanguageModel(checkpoint, configuration, as: .bfloat16).logits(
+                ids)
             #expect(rounded.elementType == .bfloat16)
             // The weights are bfloat16 as they are stored. Each block rounds some twelve activations in
             // a row and the ends two more; independent relative errors of at most u = 2⁻⁸ each.
