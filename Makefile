@@ -1,6 +1,7 @@
 # make help lists the targets. Everything that is built or installed stays in .build and .deps.
 .DEFAULT_GOAL := build
-SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
+# Testable imports, so that `make build` and `make test` share every compiled module.
+SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error -Xswiftc -enable-testing
 MINIMA := .build/release/minima
 .PHONY: help setup reference build test demo lint docs bench dist clean
 
@@ -28,7 +29,7 @@ reference:
 	@Tests/Reference/generate .build/reference
 
 test: build reference
-	swift test $(SWIFT_FLAGS)
+	swift test $(SWIFT_FLAGS) --disable-testable-imports
 
 lint:
 	@native/lint

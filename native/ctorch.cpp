@@ -5,6 +5,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/api/include/torch/version.h>
@@ -513,8 +514,8 @@ int ct_lstsq(const ct_tensor *a, const ct_tensor *b, ct_tensor **x) {
 
 int ct_set_gradients(bool enabled, bool *previous) {
     return guarded([&] {
-        *previous = at::GradMode::is_enabled();
-        at::GradMode::set_enabled(enabled);
+        *previous = c10::GradMode::is_enabled();
+        c10::GradMode::set_enabled(enabled);
     });
 }
 int ct_require_gradient(ct_tensor *t, bool required) {

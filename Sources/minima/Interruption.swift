@@ -11,6 +11,8 @@ struct Interruption: Error {
 
     /// From now on the first SIGINT or SIGTERM asks for a clean stop and the second ends at once.
     static func install() {
+        // A limit on file size then fails the write, which is reported, instead of killing the process.
+        signal(SIGXFSZ, SIG_IGN)
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())

@@ -19,7 +19,7 @@ struct InterruptionTests {
     }
 
     @Test("a run killed at 20 random moments resumes to identical bytes")
-    func kill() throws {
+    func killed() throws {
         try withScratch { scratch in
             let start = Date()
             #expect(try Program.run(arguments(scratch.path("whole"))).status == 0)
@@ -42,7 +42,9 @@ struct InterruptionTests {
                 kill(running.process.processIdentifier, SIGKILL)
                 _ = try running.finish()
                 kills += 1
-                #expect(!FileManager.default.fileExists(atPath: output) || (try contents(output)) == expected)
+                if FileManager.default.fileExists(atPath: output) {
+                    #expect(try contents(output) == expected, "the output appears whole")
+                }
             }
             let last = try Program.run(arguments(output))
             #expect(last.status == 0, "\(last.errors)")

@@ -61,7 +61,8 @@ struct PipelineTests {
         let arguments = ["generate", Program.tiny, "The river", "--max-tokens", "12", "--temperature", "0.9", "--seed", "3"]
         let streamed = try Program.run(arguments)
         let whole = try Program.run(arguments + ["--json"]).json()
-        #expect(streamed.output == try #require(whole["text"] as? String) + "\n")
+        let text = try #require(whole["text"] as? String)
+        #expect(streamed.output == text + "\n")
     }
 
     @Test("an existing output is kept unless --overwrite is given")

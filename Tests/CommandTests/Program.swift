@@ -47,7 +47,7 @@ struct Program {
         init(_ path: String, _ arguments: [String], in folder: Scratch) throws {
             output = folder.path("stdout-\(UUID().uuidString)")
             errors = folder.path("stderr-\(UUID().uuidString)")
-            for file in [output, errors] { FileManager.default.createFile(atPath: file, contents: nil) }
+            for file in [output, errors] { try Data().write(to: URL(fileURLWithPath: file)) }
             process.executableURL = URL(fileURLWithPath: path)
             process.arguments = arguments
             process.currentDirectoryURL = URL(fileURLWithPath: Program.root)

@@ -1,0 +1,202 @@
+import Artifacts
+import Foundation
+import Models
+import TensorNetworks
+import Tensors
+import Testing
+
+@testable import Compress
+
+@Suite("CompressStage")
+struct CompressStageTests {
+    private static let tiny = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Models/tiny").path
+
+    private func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-compress-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        return try body(folder)
+    }
+
+    /// Windows of ids that differ from one another; what they say does not matter here.
+    private func windows(_ count: Int, _ length: Int, seed: Int = 1) -> [[Int]] {
+        (0..<count).map { window in (0..<length).map { (window * 977 + $0 * 31 + seed) % 4_096 } }
+    }
+
+    private func stage(
+        _ output: String, _ kind: Format.Kind = .lowRank, keep: Double = 0.5, weighted: Bool = true,
+        windows: [[Int]]? = nil
+    ) -> CompressStage {
+        var settings = CompressionSettings(format: kind, keep: keep)
+        settings.isWeighted = weighted
+        return CompressStage(
+            source: Self.tiny, output: output, settings: settings,
+            calibration: .text(windows ?? self.windows(3, 64)))
+    }
+
+    /// E‖(W − Ŵ)x‖² / E‖Wx‖² of every matrix of block 0, measured with the activations themselves.
+    private func measuredErrors(_ compressed: String, on windows: [[Int]]) throws -> [Double] {
+        let configuration = try ModelConfiguration(folder: Self.tiny)
+        let dense = WeightLoader(try Checkpoint(Self.tiny), as: .float32, on: .cpu)
+        let other = WeightLoader(try Checkpoint(compressed), as: .float32, on: .cpu)
+        let block = try DecoderBlock(0, of: configuration, from: dense)
+        let approximation = try DecoderBlock(0, of: configuration, from: other)
+        let ends = try ModelEnds(of: configuration, from: dense)
+        let ids = try Tensor(windows.flatMap { $0 }, shape: [windows.count, windows[0].count])
+        var errors: [Double] = []
+        var none: KVCache?
+        _ = try block.forward(
+            try ends.embed(ids), rotary: RotaryTables(configuration, type: .float32, device: .cpu),
+            cache: &none
+        ) { input, x in
+            for projection in input.projections {
+                let y = try block[projection](x)
+                let difference = try y - approximation[projection](x)
+                errors.append(
+                    try difference.squared().sum().scalar() / y.squared().sum().scalar())
+            }
+        }
+        return errors
+    }
+
+    @Test("the reported errors are those of the outputs on the calibration text")
+    func errors() throws {
+        try withFolder { folder in
+            var stage = stage("\(folder)/out", keep: 0.5)
+            stage = CompressStage(
+                source: stage.source, output: stage.output,
+                settings: {
+                    var settings = stage.settings
+                    settings.shrinkage = 0
+                    return settings
+                }(), calibration: stage.calibration)
+            let report = try stage.run { _, _, _ in }
+            let measured = try measuredErrors("\(folder)/out", on: windows(3, 64))
+            for (record, error) in zip(report.matrices, measured) {
+                // The stored factors are rounded to bfloat16: 2⁻⁸ relative each, so its square and a
+                // cross term are what may come on top.
+                #expect(abs(record.relativeError - error) < 1e-4 + 0.05 * error, "\(record.name)")
+            }
+        }
+    }
+
+    @Test(
+        "calibration text never makes the outputs worse than a fit of the weights",
+        arguments: [Format.Kind.lowRank, .pivotedLowRank, .tensorTrain])
+    func weighting(kind: Format.Kind) throws {
+        try withFolder { folder in
+            let text = windows(3, 64)
+            let weighted = try stage("\(folder)/w", kind).run { _, _, _ in }
+            let plain = try stage("\(folder)/p", kind, weighted: false).run { _, _, _ in }
+            #expect(weighted.linearParametersAfter == plain.linearParametersAfter)
+            let errors = zip(
+                try measuredErrors("\(folder)/w", on: text), try measuredErrors("\(folder)/p", on: text))
+            for (ours, theirs) in errors { #expect(ours < theirs) }
+        }
+    }
+
+    @Test("the manifest says what there is, and everything else is the source's")
+    func contents() throws {
+        try withFolder { folder in
+            let report = try stage("\(folder)/out", .pivotedLowRank, keep: 0.65).run { _, _, _ in }
+            let (source, result) = (try Checkpoint(Self.tiny), try Checkpoint("\(folder)/out"))
+            let manifest = try #require(result.manifest)
+            #expect(manifest.source == (try source.fingerprint()))
+            #expect(manifest.matrices.count == 42)
+            #expect(report.linearParametersAfter == (try manifest.plan.parameterCount()))
+            #expect(Double(report.linearParametersAfter) <= 0.65 * Double(report.linearParametersBefore))
+            for name in result.tensorNames where !manifest.tensorNames.contains(name) {
+                #expect(try result.tensor(named: name).elements(as: Float.self)
+                        == (try source.tensor(named: name).elements(as: Float.self)))
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["out"])
+            #expect(FileManager.default.contents(atPath: "\(folder)/out/tokenizer.json")
+                    == FileManager.default.contents(atPath: Self.tiny + "/tokenizer.json"))
+        }
+    }
+
+    private struct Stop: Error {}
+
+    @Test("a run that is stopped at any step continues to the same bytes")
+    func resuming() throws {
+        try withFolder { folder in
+            _ = try stage("\(folder)/whole").run { _, _, _ in }
+            let expected = FileManager.default.contents(atPath: "\(folder)/whole/model.safetensors")
+            var stops = 0
+            while true {
+                var steps = 0
+                do {
+                    // 11 steps at a time: one block has 10, so every run gets a little further.
+                    _ = try stage("\(folder)/stopped").run { _, _, note in
+                        steps += note.hasSuffix("was done") ? 0 : 1
+                        if steps > 11 { throw Stop() }
+                    }
+                    break
+                } catch is Stop {
+                    stops += 1
+                    #expect(!FileManager.default.fileExists(atPath: "\(folder)/stopped"))
+                }
+            }
+            #expect(stops >= 3)
+            #expect(FileManager.default.contents(atPath: "\(folder)/stopped/model.safetensors") == expected)
+        }
+    }
+
+    @Test("a run with other text or settings is refused by name, and left alone")
+    func otherRuns() throws {
+        try withFolder { folder in
+            let output = "\(folder)/out"
+            #expect(throws: Stop.self) { try stage(output).run { _, _, _ in throw Stop() } }
+            let text = try #require(throws: CompressError.self) {
+                try stage(output, windows: windows(3, 64, seed: 5)).run { _, _, _ in }
+            }
+            #expect("\(text)".contains("another calibration text"))
+            let keep = try #require(throws: CompressError.self) {
+                try stage(output, keep: 0.4).run { _, _, _ in }
+            }
+            #expect("\(keep)".contains("another keep"))
+            _ = try stage(output).run { _, _, _ in }
+        }
+    }
+
+    @Test("faults of the input are named before any work")
+    func faults() throws {
+        try withFolder { folder in
+            let output = "\(folder)/out"
+            #expect(throws: CompressError.self) { try stage(output, windows: []).run { _, _, _ in } }
+            let token = try #require(throws: CompressError.self) {
+                try stage("\(folder)/token", windows: [[1, 4_096]]).run { _, _, _ in }
+            }
+            #expect("\(token)".contains("4096"))
+            #expect(throws: CompressError.self) { try stage("\(folder)/keep", keep: 1.2).run { _, _, _ in } }
+            _ = try stage("\(folder)/once").run { _, _, _ in }
+            let again = CompressStage(
+                source: "\(folder)/once", output: "\(folder)/twice",
+                settings: CompressionSettings(format: .lowRank, keep: 0.5), calibration: .text(windows(1, 8)))
+            let error = try #require(throws: CompressError.self) { try again.run { _, _, _ in } }
+            #expect("\(error)".contains("compressed already"))
+        }
+    }
+
+    @Test("dense export multiplies out what the compressed model computes with")
+    func export() throws {
+        try withFolder { folder in
+            _ = try stage("\(folder)/out", .pivotedLowRank, keep: 0.65).run { _, _, _ in }
+            try DenseExport(source: "\(folder)/out", output: "\(folder)/dense").run { _, _ in }
+            let configuration = try ModelConfiguration(folder: Self.tiny)
+            let compressed = WeightLoader(try Checkpoint("\(folder)/out"), as: .float64, on: .cpu)
+            let dense = WeightLoader(try Checkpoint("\(folder)/dense"), as: .float64, on: .cpu)
+            for module in configuration.linearModules(ofLayer: 3) {
+                let network = try compressed.linear(module).weight.dense()
+                let matrix = try dense.tensor(module.weight.name)
+                let error = try (network - matrix).magnitude().max().scalar()
+                let largest = try network.magnitude().max().scalar()
+                #expect(error <= largest * ElementType.bfloat16.roundoff)
+            }
+            #expect(try Checkpoint("\(folder)/dense").manifest == nil)
+        }
+    }
+}
