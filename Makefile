@@ -28,8 +28,9 @@ reference:
 	@native/setup reference
 	@Tests/Reference/generate .build/reference
 
+# One test at a time: each uses every core through libtorch, and two at once wait for one another.
 test: build reference
-	swift test $(SWIFT_FLAGS) --disable-testable-imports
+	swift test $(SWIFT_FLAGS) --disable-testable-imports --no-parallel
 
 lint:
 	@native/lint

@@ -75,12 +75,23 @@ struct BlockCompressor {
             let patch = matrixPlan.patches.first
         else { preconditionFailure("a uniform plan names every module") }
         let objective = try FitObjective(weight: weight, moment: moment)
-        let (network, error) = try Factorization.fit(objective, format: patch.format)
+        let (network, error) = try fitted(objective, patch.format)
         let stored = try network.mapTensors { try $0.converted(to: patch.elementType) }
         return Fitted(
             matrix: try CompressedMatrix(matrixPlan), network: stored,
             record: CompressionReport.Matrix(
                 name: module.name, rows: module.rows, columns: module.columns,
                 format: patch.format, parameters: network.parameterCount, relativeError: error))
+    }
+
+    /// Without moments there is nothing to weight by: the plain decomposition is the answer.
+    private func fitted(
+        _ objective: FitObjective, _ format: Format
+    ) throws -> (Factorization, relativeError: Double) {
+        guard !settings.isWeighted else {
+            return try Factorization.fit(objective, format: format)
+        }
+        let network = try Factorization.decomposing(objective.target, format: format)
+        return (network, try objective.relativeError(of: network.reconstructed()))
     }
 }
