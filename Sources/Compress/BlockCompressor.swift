@@ -76,7 +76,7 @@ struct BlockCompressor {
         else { preconditionFailure("a uniform plan names every module") }
         let objective = try FitObjective(weight: weight, moment: moment)
         let (network, error) = try fitted(objective, patch.format)
-        let stored = try network.mapTensors { try $0.converted(to: patch.elementType) }
+        let stored = try network.stored(as: patch.elementType, for: objective)
         return Fitted(
             matrix: try CompressedMatrix(matrixPlan), network: stored,
             record: CompressionReport.Matrix(

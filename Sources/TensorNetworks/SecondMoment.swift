@@ -26,15 +26,15 @@ package final class SecondMoment {
         let raw = try moment.converted(to: .float64)
         try raw.requireFinite(name)
         let mean = try raw.diagonal().mean().scalar()
-        let identity = try Tensor.identity(size, .float64, on: raw.device)
         guard mean > 0, mean.isFinite else {
-            (matrix, scale) = (identity, 1)
+            (matrix, scale) = (try Tensor.identity(size, .float64, on: raw.device), 1)
             return
         }
         scale = mean
-        let scaled = try raw / mean
-        let symmetric = try (scaled + scaled.transposed()) * 0.5
-        matrix = try symmetric * (1 - shrinkage) + identity * shrinkage
+        // In place: the moment of a wide feed-forward layer is the largest thing that a fit holds.
+        matrix = try raw + raw.transposed()
+        try matrix.scale(by: (1 - shrinkage) / (2 * mean))
+        try matrix.diagonal().accumulate(Tensor.full([], shrinkage, .float64, on: raw.device))
         try matrix.requireFinite(name)
     }
 
