@@ -17,7 +17,8 @@ func target(
     _ name: String, _ dependencies: [Target.Dependency], linking: [LinkerSetting] = []
 ) -> Target {
     .target(
-        name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linking)
+        name: name, dependencies: dependencies, swiftSettings: swiftSettings,
+        linkerSettings: linking)
 }
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {

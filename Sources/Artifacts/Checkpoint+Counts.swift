@@ -12,8 +12,9 @@ extension CompressionPlan {
     /// Values that the plan's matrices take.
     package func parameterCount() throws -> Int {
         try matrices.flatMap(\.patches).reduce(0) { sum, patch in
-            try sum + patch.format.parameterCount(
-                rows: patch.region.rows.count, columns: patch.region.columns.count)
+            try sum
+                + patch.format.parameterCount(
+                    rows: patch.region.rows.count, columns: patch.region.columns.count)
         }
     }
 }

@@ -70,7 +70,9 @@ struct BlockCompressor {
         return fitted
     }
 
-    private func fit(_ module: LinearModule, _ weight: Tensor, _ moment: SecondMoment?) throws -> Fitted {
+    private func fit(_ module: LinearModule, _ weight: Tensor, _ moment: SecondMoment?) throws
+        -> Fitted
+    {
         guard let matrixPlan = plan.matrices.first(where: { $0.name == module.name }),
             let patch = matrixPlan.patches.first
         else { preconditionFailure("a uniform plan names every module") }

@@ -18,7 +18,8 @@ struct CompressionRun {
         let files = FileManager.default
         if restart, files.fileExists(atPath: folder) { try files.removeItem(atPath: folder) }
         if let found = try Self.journal(in: folder) {
-            for key in Set(found.keys).union(journal.keys).sorted() where found[key] != journal[key] {
+            for key in Set(found.keys).union(journal.keys).sorted() where found[key] != journal[key]
+            {
                 throw CompressError.otherRun(folder: folder, difference: key)
             }
             return

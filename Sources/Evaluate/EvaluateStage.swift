@@ -49,7 +49,8 @@ package struct EvaluateStage {
                 let start = Date()
                 try withoutGradients {
                     try score.add(
-                        next.tokens.map(Int.init), scored: count == 0 ? window : stride, model: model,
+                        next.tokens.map(Int.init), scored: count == 0 ? window : stride,
+                        model: model,
                         reference: referenceModel)
                 }
                 seconds += Date().timeIntervalSince(start)

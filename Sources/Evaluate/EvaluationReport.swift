@@ -34,7 +34,8 @@ package struct EvaluationReport: Codable, Sendable {
     package let texts: [Text]
 
     private enum CodingKeys: String, CodingKey {
-        case model, reference, perplexity, tokens, parameters, bytes, window, stride, device, threads, texts
+        case model, reference, perplexity, tokens, parameters, bytes, window, stride, device,
+            threads, texts
         case klMean = "kl_mean"
         case top1Agreement = "top1_agreement"
         case linearParameters = "linear_parameters"

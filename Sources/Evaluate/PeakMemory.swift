@@ -15,7 +15,8 @@ package enum PeakMemory {
     package static func residentBytes() throws -> Int {
         let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
-            let kibibytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first
+            let kibibytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst()
+                .first
             return (kibibytes.flatMap { Int($0) } ?? 0) * 1024
         }
         return 0

@@ -44,7 +44,8 @@ package struct WindowScore {
         let expected = try reference?.hiddenStates(input, cache: &none).squeezed(0)
         for start in stride(from: length - scored, to: length, by: Self.rowsAtOnce) {
             let rows = start..<Swift.min(start + Self.rowsAtOnce, length)
-            let logits = try model.ends.project(try hidden.narrowed(0, rows)).converted(to: .float32)
+            let logits = try model.ends.project(try hidden.narrowed(0, rows)).converted(
+                to: .float32)
             let losses = try logits.crossEntropy(try targets.narrowed(0, rows), mean: false)
             loss += try losses.converted(to: .float64).sum().scalar()
             tokens += rows.count

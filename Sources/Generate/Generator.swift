@@ -50,8 +50,11 @@ package struct Generator {
         guard prompt.count < context else {
             throw GenerateError.promptTooLong(tokens: prompt.count, context: context)
         }
-        if let token = prompt.first(where: { !(0..<model.configuration.vocabularySize).contains($0) }) {
-            throw GenerateError.tokenOutOfRange(token, vocabulary: model.configuration.vocabularySize)
+        if let token = prompt.first(where: {
+            !(0..<model.configuration.vocabularySize).contains($0)
+        }) {
+            throw GenerateError.tokenOutOfRange(
+                token, vocabulary: model.configuration.vocabularySize)
         }
         var sampler = try Sampler(options.sampling)
         sampler.observe(prompt)

@@ -37,7 +37,12 @@ package struct Sampler {
         // what the one before it left, renormalised.
         let top = Double(logits.max() ?? 0)
         var kept = logits.enumerated()
-            .map { (token: $0.offset, probability: exp((Double($0.element) - top) / options.temperature)) }
+            .map {
+                (
+                    token: $0.offset,
+                    probability: exp((Double($0.element) - top) / options.temperature)
+                )
+            }
         // Equal probabilities keep the order of their token ids, so that results do not depend on the
         // sort.
         kept.sort { ($1.probability, $0.token) < ($0.probability, $1.token) }
@@ -64,7 +69,8 @@ package struct Sampler {
         var penalized = logits
         let penalty = Float(options.repetitionPenalty)
         for token in seen where penalized.indices.contains(token) {
-            penalized[token] = penalized[token] > 0 ? penalized[token] / penalty : penalized[token] * penalty
+            penalized[token] =
+                penalized[token] > 0 ? penalized[token] / penalty : penalized[token] * penalty
         }
         return penalized
     }

@@ -21,10 +21,13 @@ package struct SelfText {
     ) throws -> [[Int]] {
         try withoutGradients {
             var cache: KVCache? = KVCache(layers: model.configuration.layerCount, capacity: length)
-            var columns = [try Tensor.full([sequences, 1], Double(start), .int64, on: model.device)]
+            var columns = [
+                try Tensor.full([sequences, 1], Double(start), .int64, on: model.device)
+            ]
             for step in 1..<length {
                 let hidden = try model.hiddenStates(columns[step - 1], cache: &cache)
-                let logits = try model.ends.project(try hidden.selected(1, 0)).converted(to: .float32)
+                let logits = try model.ends.project(try hidden.selected(1, 0)).converted(
+                    to: .float32)
                 // Inverse transform sampling: the number of cumulated probabilities below a uniform
                 // draw is the token.
                 let cumulated = try logits.softmax().cumulativeSum(-1)

@@ -28,9 +28,11 @@ package struct DecoderBlock {
         self.projections = projections
         attentionNorm = try loader.tensor(prefix + "input_layernorm.weight")
         feedForwardNorm = try loader.tensor(prefix + "post_attention_layernorm.weight")
-        queryNorm = configuration.hasQueryKeyNorm
+        queryNorm =
+            configuration.hasQueryKeyNorm
             ? try loader.tensor(prefix + "self_attn.q_norm.weight") : nil
-        keyNorm = configuration.hasQueryKeyNorm
+        keyNorm =
+            configuration.hasQueryKeyNorm
             ? try loader.tensor(prefix + "self_attn.k_norm.weight") : nil
     }
 
@@ -91,7 +93,8 @@ package struct DecoderBlock {
         keys = try RotaryTables.rotate(keys, by: angles).transposed(1, 2)
         var values = try heads(.value, configuration.keyValueHeadCount).transposed(1, 2)
         if cache != nil {
-            (keys, values) = try cache?.extend(layer: index, keys: keys, values: values) ?? (keys, values)
+            (keys, values) =
+                try cache?.extend(layer: index, keys: keys, values: values) ?? (keys, values)
         }
         let attended = try AttentionMask(
             queries: tokens, past: past, window: configuration.slidingWindows[index]

@@ -21,7 +21,8 @@ package struct KVCache {
     ) throws -> (keys: Tensor, values: Tensor) {
         let end = length + keys.shape[2]
         if end > capacity { capacity = max(end, 2 * capacity) }
-        var stored = try layers[layer] ?? (Self.reserve(keys, capacity), Self.reserve(values, capacity))
+        var stored =
+            try layers[layer] ?? (Self.reserve(keys, capacity), Self.reserve(values, capacity))
         if stored.keys.shape[2] < capacity {
             stored = (
                 try grown(stored.keys), try grown(stored.values)

@@ -29,9 +29,11 @@ package final class RotaryTables {
     ) throws -> (cosines: Tensor, sines: Tensor) {
         if tables.map({ $0.positions < positions.upperBound }) ?? true {
             let count = max(256, positions.upperBound + positions.upperBound / 2)
-            let frequencies = try Tensor(inverseFrequencies.map(Float.init), shape: [1, 1, inverseFrequencies.count])
+            let frequencies = try Tensor(
+                inverseFrequencies.map(Float.init), shape: [1, 1, inverseFrequencies.count])
             // float32 throughout, as the reference computes them, then rounded once.
-            let angles = try Tensor.range(to: Double(count), .float32).reshaped([count, 1, 1]) * frequencies
+            let angles =
+                try Tensor.range(to: Double(count), .float32).reshaped([count, 1, 1]) * frequencies
             tables = (
                 try (angles.cos() * attentionFactor).to(type, device),
                 try (angles.sin() * attentionFactor).to(type, device), count
@@ -103,7 +105,8 @@ package final class RotaryTables {
     ) -> [Double] {
         func dimension(turning rotations: Double) -> Double {
             Double(headDimension)
-                * log(Double(yarn.originalPositions) / (rotations * 2 * Double.pi)) / (2 * log(theta))
+                * log(Double(yarn.originalPositions) / (rotations * 2 * Double.pi))
+                / (2 * log(theta))
         }
         var low = dimension(turning: yarn.betaFast)
         var high = dimension(turning: yarn.betaSlow)

@@ -94,8 +94,9 @@ private struct Curvature {
     mutating func remember(_ step: Tensor, _ change: Tensor) throws {
         let product = try step.dot(change)
         // Curvature must be positive for the direction to descend.
-        guard product > 1e-12 * (try change.dot(change)).squareRoot()
-            * (try step.dot(step)).squareRoot()
+        guard
+            product > 1e-12 * (try change.dot(change)).squareRoot()
+                * (try step.dot(step)).squareRoot()
         else { return }
         pairs.append((step, change, product))
         if pairs.count > limit { pairs.removeFirst() }

@@ -74,9 +74,11 @@ package struct FitObjective {
         precondition(w.shape.count == 2, "a weight is a matrix, not \(w.shape)")
         try w.requireFinite("the weight")
         let columns = w.shape[1]
-        let moment = try moment ?? SecondMoment(
-            Tensor.identity(columns, .float64, on: w.device), size: columns, shrinkage: 0,
-            name: "the identity")
+        let moment =
+            try moment
+            ?? SecondMoment(
+                Tensor.identity(columns, .float64, on: w.device), size: columns, shrinkage: 0,
+                name: "the identity")
         guard moment.matrix.shape == [columns, columns] else {
             throw NetworkError.shape(
                 part: "the input moment", expected: [columns, columns], found: moment.matrix.shape)

@@ -90,7 +90,9 @@ private struct RankSearch {
                 guard fits(format(larger)) else { break }
                 ranks = larger
             }
-            if let used = parameters(of: format(ranks)), used > most { (best, most) = (ranks, used) }
+            if let used = parameters(of: format(ranks)), used > most {
+                (best, most) = (ranks, used)
+            }
         }
         return format(best)
     }
@@ -99,7 +101,9 @@ private struct RankSearch {
     func largest(_ limits: [Int], _ format: ([Int]) -> Format) -> Format? {
         let top = (limits.max() ?? 1) / multiple + 1
         func ranks(_ steps: Int) -> [Int] { limits.map { min($0, steps * multiple) } }
-        guard let steps = last(1...max(1, top), where: { fits(format(ranks($0))) }) else { return nil }
+        guard let steps = last(1...max(1, top), where: { fits(format(ranks($0))) }) else {
+            return nil
+        }
         return grown(ranks(steps), limits, format)
     }
 

@@ -67,7 +67,8 @@ private struct PivotedRows {
             if step > 0 {
                 let known = try directions.narrowed(0, 0..<step)
                 for _ in 0..<2 {
-                    direction = try direction
+                    direction =
+                        try direction
                         - direction.matmul(known.transposed()).matmul(known)
                 }
             }

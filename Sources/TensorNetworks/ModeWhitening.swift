@@ -15,9 +15,12 @@ struct ModeWhitening {
             try Self.marginals($0, modes.output, size: modes.rows)
         }
         let device = metric.input.device
-        let moments = try (outputs ?? modes.output.map {
-            try Tensor.identity($0, .float64, on: device)
-        }) + Self.marginals(metric.input, modes.input, size: modes.columns)
+        let moments =
+            try
+            (outputs
+            ?? modes.output.map {
+                try Tensor.identity($0, .float64, on: device)
+            }) + Self.marginals(metric.input, modes.input, size: modes.columns)
         factors = try moments.map { try WhiteningFactor(of: $0) }
         inverses = try zip(factors, moments).map { factor, moment in
             try factor.solving(
@@ -34,7 +37,9 @@ struct ModeWhitening {
         return try modes.indices.map { mode in
             let before = modes[..<mode].reduce(1, *)
             let after = modes[(mode + 1)...].reduce(1, *)
-            let split = try padded.reshaped([before, modes[mode], after, before, modes[mode], after])
+            let split = try padded.reshaped([
+                before, modes[mode], after, before, modes[mode], after,
+            ])
             let partial = try split.permuted([1, 4, 0, 3, 2, 5]).diagonal().sum(-1)
                 .diagonal().sum(-1)
             let mean = try partial.diagonal().mean().scalar()

@@ -70,7 +70,8 @@ package enum ElementType: String, CaseIterable, Codable, Sendable {
 
     init(raw: ct_dtype) {
         guard let match = Self.allCases.first(where: { $0.raw == raw }) else {
-            preconditionFailure("the shim reported element type \(raw.rawValue), which ctorch.h does not list")
+            preconditionFailure(
+                "the shim reported element type \(raw.rawValue), which ctorch.h does not list")
         }
         self = match
     }

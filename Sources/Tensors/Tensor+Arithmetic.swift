@@ -54,7 +54,9 @@ extension Tensor {
     package func log() throws(TensorError) -> Tensor { try unary("log", CT_LOG) }
     package func squareRoot() throws(TensorError) -> Tensor { try unary("squareRoot", CT_SQRT) }
     package func squared() throws(TensorError) -> Tensor { try unary("squared", CT_SQUARE) }
-    package func reciprocal() throws(TensorError) -> Tensor { try unary("reciprocal", CT_RECIPROCAL) }
+    package func reciprocal() throws(TensorError) -> Tensor {
+        try unary("reciprocal", CT_RECIPROCAL)
+    }
     package func sin() throws(TensorError) -> Tensor { try unary("sin", CT_SIN) }
     package func cos() throws(TensorError) -> Tensor { try unary("cos", CT_COS) }
     package func tanh() throws(TensorError) -> Tensor { try unary("tanh", CT_TANH) }

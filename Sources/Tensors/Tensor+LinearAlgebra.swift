@@ -5,7 +5,9 @@ extension Tensor {
     /// Thin singular value decomposition A = u · diag(s) · vt, s descending.
     /// - Returns: u `[rows, k]`, s `[k]`, vt `[k, columns]`, k = min(rows, columns).
     package func svd() throws(TensorError) -> (u: Tensor, s: Tensor, vt: Tensor) {
-        let parts = try TorchCall.make("svd", [self], count: 3) { ct_svd($0[0], $1, $1 + 1, $1 + 2) }
+        let parts = try TorchCall.make("svd", [self], count: 3) {
+            ct_svd($0[0], $1, $1 + 1, $1 + 2)
+        }
         return (parts[0], parts[1], parts[2])
     }
 

@@ -68,7 +68,8 @@ extension Tensor {
     package func withMutableBytes(
         _ body: (UnsafeMutableRawBufferPointer) -> Void
     ) throws(TensorError) {
-        precondition(device == .cpu && isContiguous, "only a contiguous CPU tensor lends its memory")
+        precondition(
+            device == .cpu && isContiguous, "only a contiguous CPU tensor lends its memory")
         withExtendedLifetime(handle) {
             body(UnsafeMutableRawBufferPointer(start: address, count: byteCount))
         }

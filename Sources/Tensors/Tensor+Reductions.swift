@@ -14,7 +14,8 @@ extension Tensor {
     package func sum(_ dimension: Int? = nil, keeping: Bool = false) throws(TensorError) -> Tensor {
         try reduced("sum", CT_SUM, dimension, keeping)
     }
-    package func mean(_ dimension: Int? = nil, keeping: Bool = false) throws(TensorError) -> Tensor {
+    package func mean(_ dimension: Int? = nil, keeping: Bool = false) throws(TensorError) -> Tensor
+    {
         try reduced("mean", CT_MEAN, dimension, keeping)
     }
     package func max(_ dimension: Int? = nil, keeping: Bool = false) throws(TensorError) -> Tensor {
@@ -32,7 +33,8 @@ extension Tensor {
         try reduced("argmax", CT_ARGMAX, dimension, false)
     }
     /// Square root of the sum of squares.
-    package func norm(_ dimension: Int? = nil, keeping: Bool = false) throws(TensorError) -> Tensor {
+    package func norm(_ dimension: Int? = nil, keeping: Bool = false) throws(TensorError) -> Tensor
+    {
         try reduced("norm", CT_NORM2, dimension, keeping)
     }
     package func all(_ dimension: Int? = nil) throws(TensorError) -> Tensor {

@@ -97,7 +97,9 @@ extension Tensor {
 
     /// Zero below `diagonal` of the last two dimensions.
     package func upperTriangle(_ diagonal: Int = 0) throws(TensorError) -> Tensor {
-        try TorchCall.make("upperTriangle", [self]) { ct_triangle($0[0], true, Int64(diagonal), $1) }
+        try TorchCall.make("upperTriangle", [self]) {
+            ct_triangle($0[0], true, Int64(diagonal), $1)
+        }
     }
 
     /// Zero above `diagonal` of the last two dimensions.

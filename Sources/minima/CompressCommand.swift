@@ -37,14 +37,16 @@ struct CompressCommand: ParsableCommand {
     var format = Format.Kind.pivotedLowRank
 
     @Option(
-        help: "Calibration text (.txt, .jsonl, also .xz or .gz). Default: text sampled from the model.",
+        help:
+            "Calibration text (.txt, .jsonl, also .xz or .gz). Default: text sampled from the model.",
         completion: .file())
     var calibration: String?
 
     @Option(help: "Calibration windows at most.")
     var windows = 48
 
-    @Option(help: "Tokens per calibration window. Default: 2048, or what the text and the model allow.")
+    @Option(
+        help: "Tokens per calibration window. Default: 2048, or what the text and the model allow.")
     var window: Int?
 
     @Option(help: "Seed of the text that is sampled from the model.")
@@ -66,7 +68,9 @@ struct CompressCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
-        guard keep > 0, keep < 1 else { throw ValidationError("--keep must be above 0 and below 1") }
+        guard keep > 0, keep < 1 else {
+            throw ValidationError("--keep must be above 0 and below 1")
+        }
         guard Format.Kind.compressing.contains(format) else {
             throw ValidationError("--format \(format.rawValue) compresses nothing")
         }
@@ -89,8 +93,10 @@ struct CompressCommand: ParsableCommand {
         stage.restart = restart
         var line: ProgressLine?
         let report = try stage.run { done, total, note in
-            let shown = line ?? ProgressLine(
-                "compress", unit: "steps", total: total, isQuiet: result.quiet || result.json)
+            let shown =
+                line
+                ?? ProgressLine(
+                    "compress", unit: "steps", total: total, isQuiet: result.quiet || result.json)
             line = shown
             try shown.update(done, note: note)
         }
@@ -164,11 +170,12 @@ extension CompressionReport {
             )
         }
         let share = Double(linearParametersAfter) / Double(linearParametersBefore)
-        rows.append((
-            "linear layers",
-            "\(linearParametersAfter.grouped) of \(linearParametersBefore.grouped) parameters"
-                + String(format: " (%.3f)", share)
-        ))
+        rows.append(
+            (
+                "linear layers",
+                "\(linearParametersAfter.grouped) of \(linearParametersBefore.grouped) parameters"
+                    + String(format: " (%.3f)", share)
+            ))
         rows.append(("bytes", "\(bytesAfter.grouped) of \(bytesBefore.grouped)"))
         rows.append(("calibration", "\(calibrationTokens.grouped) tokens"))
         rows.append(("time", String(format: "%.1f s", seconds)))

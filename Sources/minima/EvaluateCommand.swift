@@ -61,9 +61,11 @@ struct EvaluateCommand: ParsableCommand {
         stage.elementType = dtype.elementType
         var lines: [String: ProgressLine] = [:]
         let report = try stage.run { file, done, note in
-            let line = lines[file] ?? ProgressLine(
-                (file as NSString).lastPathComponent, unit: "windows", total: windows,
-                isQuiet: output.quiet || output.json)
+            let line =
+                lines[file]
+                ?? ProgressLine(
+                    (file as NSString).lastPathComponent, unit: "windows", total: windows,
+                    isQuiet: output.quiet || output.json)
             lines[file] = line
             try line.update(done, note: note)
         }
@@ -76,15 +78,22 @@ extension EvaluationReport {
     /// The report as a person reads it.
     fileprivate var table: String {
         var rows: [(String, String)] = texts.map { text in
-            var values = String(format: "perplexity %.3f  (%d tokens)", text.perplexity, text.tokens)
+            var values = String(
+                format: "perplexity %.3f  (%d tokens)", text.perplexity, text.tokens)
             if let kl = text.klMean, let agreement = text.top1Agreement {
-                values += String(format: "  KL %.4f nats  top-1 agreement %.1f%%", kl, 100 * agreement)
+                values += String(
+                    format: "  KL %.4f nats  top-1 agreement %.1f%%", kl, 100 * agreement)
             }
             return ((text.file as NSString).lastPathComponent, values)
         }
-        rows.append(("parameters", "\(parameters.grouped), \(linearParameters.grouped) in linear layers"))
+        rows.append(
+            ("parameters", "\(parameters.grouped), \(linearParameters.grouped) in linear layers"))
         rows.append(("bytes", bytes.grouped))
-        rows.append(("speed", String(format: "%.0f tokens/s, %d threads, %@", tokensPerSecond, threads, device)))
+        rows.append(
+            (
+                "speed",
+                String(format: "%.0f tokens/s, %d threads, %@", tokensPerSecond, threads, device)
+            ))
         rows.append(("peak memory", String(format: "%.2f GiB", Double(peakMemoryBytes) / 0x1p30)))
         return rows.aligned
     }

@@ -35,8 +35,10 @@ struct ExportCommand: ParsableCommand {
         export.overwrite = overwrite
         var line: ProgressLine?
         try export.run { done, total in
-            let shown = line ?? ProgressLine(
-                "export", unit: "tensors", total: total, isQuiet: result.quiet || result.json)
+            let shown =
+                line
+                ?? ProgressLine(
+                    "export", unit: "tensors", total: total, isQuiet: result.quiet || result.json)
             line = shown
             try shown.update(done)
         }

@@ -54,7 +54,10 @@ struct GenerateCommand: ParsableCommand {
     @Flag(help: "Go on after an end-of-text token.")
     var ignoreEnd = false
 
-    @Option(help: "Type to compute in: float32 or bfloat16. Default: float32 on the CPU, bfloat16 on a GPU.")
+    @Option(
+        help:
+            "Type to compute in: float32 or bfloat16. Default: float32 on the CPU, bfloat16 on a GPU."
+    )
     var dtype: ComputeType?
 
     @OptionGroup var compute: ComputeOptions
@@ -98,7 +101,8 @@ struct GenerateCommand: ParsableCommand {
         options.stops = stop
         options.endsAtEndOfText = !ignoreEnd
         let start = Date()
-        let result = try Generator(model: model, tokenizer: tokenizer).generate(ids, options) { piece in
+        let result = try Generator(model: model, tokenizer: tokenizer).generate(ids, options) {
+            piece in
             try Interruption.check()
             if !output.json { FileHandle.standardOutput.write(Data(piece.utf8)) }
         }

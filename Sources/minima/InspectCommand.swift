@@ -90,7 +90,8 @@ private struct ModelSummary: Encodable {
 
     private static func matrix(_ module: LinearModule, _ checkpoint: Checkpoint) -> Matrix {
         let compressed = checkpoint.manifest?.matrix(module.name)
-        let names = compressed.map { $0.patches.flatMap { $0.tensors.values } } ?? [module.weight.name]
+        let names =
+            compressed.map { $0.patches.flatMap { $0.tensors.values } } ?? [module.weight.name]
         let tensors = names.compactMap { checkpoint.info($0) }
         return Matrix(
             name: module.name, rows: module.rows, columns: module.columns,
@@ -104,26 +105,37 @@ private struct ModelSummary: Encodable {
     var table: String {
         var rows = [
             ("model", model),
-            ("architecture", "\(architecture), \(layers) layers, hidden \(hidden), feed-forward \(intermediate)"),
-            ("attention", "\(heads) heads, \(keyValueHeads) of keys and values, \(headDim) wide; context \(context)"),
-            ("vocabulary", "\(vocabulary.grouped), \(tiedEmbeddings ? "tied to" : "separate from") the head"),
+            (
+                "architecture",
+                "\(architecture), \(layers) layers, hidden \(hidden), feed-forward \(intermediate)"
+            ),
+            (
+                "attention",
+                "\(heads) heads, \(keyValueHeads) of keys and values, \(headDim) wide; context \(context)"
+            ),
+            (
+                "vocabulary",
+                "\(vocabulary.grouped), \(tiedEmbeddings ? "tied to" : "separate from") the head"
+            ),
             ("parameters", "\(parameters.grouped), \(linearParameters.grouped) in linear layers"),
             ("stored as", dtypes.joined(separator: ", ")),
             ("bytes", bytes.grouped),
         ]
         if let compressedFrom {
             rows.append(("compressed from", compressedFrom))
-            rows.append((
-                "linear layers",
-                "\(linearParameters.grouped) of \(denseLinearParameters.grouped) parameters"
-            ))
-            for matrix in matrices {
-                rows.append((
-                    matrix.name,
-                    "\(matrix.rows)×\(matrix.columns)  "
-                        + matrix.formats.map(\.summary).joined(separator: " | ")
-                        + "  \(matrix.parameters.grouped)"
+            rows.append(
+                (
+                    "linear layers",
+                    "\(linearParameters.grouped) of \(denseLinearParameters.grouped) parameters"
                 ))
+            for matrix in matrices {
+                rows.append(
+                    (
+                        matrix.name,
+                        "\(matrix.rows)×\(matrix.columns)  "
+                            + matrix.formats.map(\.summary).joined(separator: " | ")
+                            + "  \(matrix.parameters.grouped)"
+                    ))
             }
         }
         if let fingerprint { rows.append(("fingerprint", fingerprint)) }

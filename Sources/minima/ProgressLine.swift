@@ -84,8 +84,10 @@ final class ProgressLine {
     private static func clock(_ seconds: Double) -> String {
         guard seconds.isFinite, seconds < 1e7 else { return "?" }
         let whole = Int(seconds.rounded())
-        return whole < 60 ? "\(whole)s" : whole < 3600
-            ? String(format: "%dm%02ds", whole / 60, whole % 60)
-            : String(format: "%dh%02dm", whole / 3600, whole / 60 % 60)
+        return whole < 60
+            ? "\(whole)s"
+            : whole < 3600
+                ? String(format: "%dm%02ds", whole / 60, whole % 60)
+                : String(format: "%dh%02dm", whole / 3600, whole / 60 % 60)
     }
 }

@@ -39,11 +39,18 @@ struct BadInputTests {
     @Test("missing and foreign folders")
     func folders() throws {
         try withScratch { scratch in
-            for command in [["inspect"], ["generate"], ["evaluate", "--text", Program.text], ["compress", "--output", scratch.path("o")], ["export", "--dense", "--output", scratch.path("o")]] {
+            for command in [
+                ["inspect"], ["generate"], ["evaluate", "--text", Program.text],
+                ["compress", "--output", scratch.path("o")],
+                ["export", "--dense", "--output", scratch.path("o")],
+            ] {
                 try expectFailure(
-                    [command[0], scratch.path("nothing")] + command.dropFirst(), naming: "nothing", in: scratch)
+                    [command[0], scratch.path("nothing")] + command.dropFirst(), naming: "nothing",
+                    in: scratch)
             }
-            try expectFailure(["export", Program.tiny, "--dense", "--output", scratch.path("o")], naming: "dense checkpoint already", in: scratch)
+            try expectFailure(
+                ["export", Program.tiny, "--dense", "--output", scratch.path("o")],
+                naming: "dense checkpoint already", in: scratch)
         }
     }
 
@@ -60,9 +67,13 @@ struct BadInputTests {
             try expectFailure(["inspect", model], naming: "model.safetensors", in: scratch)
             try whole.write(to: URL(fileURLWithPath: file))
             // 0xFFFF is a bfloat16 NaN.
-            try edit(file) { $0.replaceSubrange(($0.count - 64)..<$0.count, with: Data(repeating: 0xFF, count: 64)) }
+            try edit(file) {
+                $0.replaceSubrange(
+                    ($0.count - 64)..<$0.count, with: Data(repeating: 0xFF, count: 64))
+            }
             for arguments in [
-                ["generate", model, "x"], ["evaluate", model, "--text", Program.text, "--window", "64"],
+                ["generate", model, "x"],
+                ["evaluate", model, "--text", Program.text, "--window", "64"],
                 ["compress", model, "--unweighted", "--output", scratch.path("o")],
             ] {
                 try expectFailure(arguments, naming: "model.safetensors", "NaN", in: scratch)
@@ -75,16 +86,23 @@ struct BadInputTests {
         try withScratch { scratch in
             let sharded = try scratch.copyOfTiny("sharded")
             try FileManager.default.moveItem(
-                atPath: sharded + "/model.safetensors", toPath: sharded + "/model-00001-of-00002.safetensors")
-            try Data(#"{"weight_map": {"model.norm.weight": "model-00002-of-00002.safetensors"}}"#.utf8)
-                .write(to: URL(fileURLWithPath: sharded + "/model.safetensors.index.json"))
-            try expectFailure(["inspect", sharded], naming: "model-00002-of-00002.safetensors", in: scratch)
+                atPath: sharded + "/model.safetensors",
+                toPath: sharded + "/model-00001-of-00002.safetensors")
+            try Data(
+                #"{"weight_map": {"model.norm.weight": "model-00002-of-00002.safetensors"}}"#.utf8
+            )
+            .write(to: URL(fileURLWithPath: sharded + "/model.safetensors.index.json"))
+            try expectFailure(
+                ["inspect", sharded], naming: "model-00002-of-00002.safetensors", in: scratch)
 
             let model = try scratch.copyOfTiny()
-            try replace(model + "/config.json", "\"intermediate_size\": 768", "\"intermediate_size\": 700")
+            try replace(
+                model + "/config.json", "\"intermediate_size\": 768", "\"intermediate_size\": 700")
             try expectFailure(["generate", model, "x"], naming: "mlp", in: scratch)
-            try replace(model + "/config.json", "\"intermediate_size\": 700", "\"intermediate_size\": -7")
-            try expectFailure(["generate", model, "x"], naming: "config.json", "intermediate_size", in: scratch)
+            try replace(
+                model + "/config.json", "\"intermediate_size\": 700", "\"intermediate_size\": -7")
+            try expectFailure(
+                ["generate", model, "x"], naming: "config.json", "intermediate_size", in: scratch)
             try replace(model + "/config.json", "\"qwen3\"", "\"mamba\"")
             try expectFailure(["generate", model, "x"], naming: "mamba", "qwen3", in: scratch)
         }
@@ -94,14 +112,19 @@ struct BadInputTests {
     func manifest() throws {
         try withScratch { scratch in
             let output = scratch.path("out")
-            #expect(try Program.run("compress", Program.tiny, "--format", "low-rank", "--unweighted", "--output", output).status == 0)
+            #expect(
+                try Program.run(
+                    "compress", Program.tiny, "--format", "low-rank", "--unweighted", "--output",
+                    output
+                ).status == 0)
             let manifest = output + "/minima.json"
             let whole = try String(contentsOfFile: manifest, encoding: .utf8)
             let rank = try #require(whole.firstMatch(of: #/"rank" : \d+/#)).output
             for absurd in ["4611686018427387904", "-1", "0", "99999"] {
                 try whole.replacing(rank, with: "\"rank\" : \(absurd)")
                     .write(toFile: manifest, atomically: false, encoding: .utf8)
-                try expectFailure(["generate", output, "x"], naming: "minima.json", "rank", in: scratch)
+                try expectFailure(
+                    ["generate", output, "x"], naming: "minima.json", "rank", in: scratch)
             }
         }
     }
@@ -112,12 +135,14 @@ struct BadInputTests {
             let model = try scratch.copyOfTiny()
             let path = model + "/tokenizer.json"
             var json = try #require(
-                JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path))) as? [String: Any])
+                JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+                    as? [String: Any])
             var inner = try #require(json["model"] as? [String: Any])
             inner["merges"] = ["no such pieces"]
             json["model"] = inner
             try JSONSerialization.data(withJSONObject: json).write(to: URL(fileURLWithPath: path))
-            try expectFailure(["generate", model, "x"], naming: "tokenizer.json", "merge", in: scratch)
+            try expectFailure(
+                ["generate", model, "x"], naming: "tokenizer.json", "merge", in: scratch)
         }
     }
 
@@ -127,11 +152,17 @@ struct BadInputTests {
             let (empty, short) = (scratch.path("empty.txt"), scratch.path("short.txt"))
             try Data().write(to: URL(fileURLWithPath: empty))
             try Data("A few words.".utf8).write(to: URL(fileURLWithPath: short))
-            try expectFailure(["evaluate", Program.tiny, "--text", empty], naming: "empty.txt", in: scratch)
-            try expectFailure(["evaluate", Program.tiny, "--text", short], naming: "short.txt", "too short", in: scratch)
-            try expectFailure(["evaluate", Program.tiny, "--text", scratch.path("none.txt")], naming: "none.txt", in: scratch)
             try expectFailure(
-                ["compress", Program.tiny, "--calibration", empty, "--output", scratch.path("o")], naming: "empty.txt", in: scratch)
+                ["evaluate", Program.tiny, "--text", empty], naming: "empty.txt", in: scratch)
+            try expectFailure(
+                ["evaluate", Program.tiny, "--text", short], naming: "short.txt", "too short",
+                in: scratch)
+            try expectFailure(
+                ["evaluate", Program.tiny, "--text", scratch.path("none.txt")], naming: "none.txt",
+                in: scratch)
+            try expectFailure(
+                ["compress", Program.tiny, "--calibration", empty, "--output", scratch.path("o")],
+                naming: "empty.txt", in: scratch)
         }
     }
 
@@ -139,13 +170,17 @@ struct BadInputTests {
     func outputs() throws {
         try withScratch { scratch in
             try expectFailure(
-                ["compress", Program.tiny, "--unweighted", "--format", "low-rank", "--output", "/proc/minima-out"],
+                [
+                    "compress", Program.tiny, "--unweighted", "--format", "low-rank", "--output",
+                    "/proc/minima-out",
+                ],
                 naming: "/proc/minima-out", in: scratch)
             // A limit on file size, in KiB: the disk is full from the program's point of view.
             let output = scratch.path("out")
             for limit in [1, 100, 2_000] {
                 let result = try Program.shell(
-                    "ulimit -f \(limit); $minima compress \(Program.tiny) --unweighted --format low-rank --output \(output) --quiet")
+                    "ulimit -f \(limit); $minima compress \(Program.tiny) --unweighted --format low-rank --output \(output) --quiet"
+                )
                 #expect(result.status == 1)
                 #expect(result.errors.hasPrefix("minima: "))
                 #expect(result.errors.contains("out"), "\(result.errors)")
@@ -153,7 +188,10 @@ struct BadInputTests {
             }
             // With room again the run is continued.
             #expect(
-                try Program.run("compress", Program.tiny, "--unweighted", "--format", "low-rank", "--output", output).status == 0)
+                try Program.run(
+                    "compress", Program.tiny, "--unweighted", "--format", "low-rank", "--output",
+                    output
+                ).status == 0)
         }
     }
 }

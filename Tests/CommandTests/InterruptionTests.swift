@@ -78,7 +78,9 @@ struct InterruptionTests {
         try withScratch { scratch in
             let output = scratch.path("out")
             let running = try Program.start(arguments(output), in: scratch)
-            while !FileManager.default.fileExists(atPath: output + ".run/journal.json"), running.process.isRunning {
+            while !FileManager.default.fileExists(atPath: output + ".run/journal.json"),
+                running.process.isRunning
+            {
                 Thread.sleep(forTimeInterval: 0.01)
             }
             kill(running.process.processIdentifier, SIGKILL)

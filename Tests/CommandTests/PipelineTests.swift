@@ -36,7 +36,10 @@ struct PipelineTests {
             #expect(evaluation["linear_parameters"] as? Int == after)
             #expect(evaluation["tokens"] as? Int == 512)
             #expect(evaluation["bytes"] as? Int == report["bytes_after"] as? Int)
-            for key in ["perplexity", "kl_mean", "top1_agreement", "parameters", "tokens_per_second", "peak_memory_bytes"] {
+            for key in [
+                "perplexity", "kl_mean", "top1_agreement", "parameters", "tokens_per_second",
+                "peak_memory_bytes",
+            ] {
                 #expect(evaluation[key] is NSNumber, "\(key) is a number")
             }
 
@@ -58,7 +61,10 @@ struct PipelineTests {
 
     @Test("generation streams the text that --json reports")
     func generation() throws {
-        let arguments = ["generate", Program.tiny, "The river", "--max-tokens", "12", "--temperature", "0.9", "--seed", "3"]
+        let arguments = [
+            "generate", Program.tiny, "The river", "--max-tokens", "12", "--temperature", "0.9",
+            "--seed", "3",
+        ]
         let streamed = try Program.run(arguments)
         let whole = try Program.run(arguments + ["--json"]).json()
         let text = try #require(whole["text"] as? String)

@@ -36,7 +36,9 @@ struct Program {
 
     /// Runs a line of bash with the program as `$minima`.
     static func shell(_ line: String) throws -> Result {
-        try withScratch { try Running("/bin/bash", ["-c", "minima=\(path); \(line)"], in: $0).finish() }
+        try withScratch {
+            try Running("/bin/bash", ["-c", "minima=\(path); \(line)"], in: $0).finish()
+        }
     }
 
     final class Running {

@@ -2,7 +2,9 @@ import Testing
 
 @Suite("Usage")
 struct UsageTests {
-    @Test("help of every command teaches and succeeds", arguments: ["inspect", "compress", "evaluate", "generate", "export"])
+    @Test(
+        "help of every command teaches and succeeds",
+        arguments: ["inspect", "compress", "evaluate", "generate", "export"])
     func help(command: String) throws {
         let result = try Program.run(command, "--help")
         #expect(result.status == 0)

@@ -93,7 +93,8 @@ struct CompressStageTests {
             let plain = try stage("\(folder)/p", kind, weighted: false).run { _, _, _ in }
             #expect(weighted.linearParametersAfter == plain.linearParametersAfter)
             let errors = zip(
-                try measuredErrors("\(folder)/w", on: text), try measuredErrors("\(folder)/p", on: text))
+                try measuredErrors("\(folder)/w", on: text),
+                try measuredErrors("\(folder)/p", on: text))
             for (ours, theirs) in errors { #expect(ours < theirs) }
         }
     }
@@ -107,13 +108,17 @@ struct CompressStageTests {
             #expect(manifest.source == (try source.fingerprint()))
             #expect(manifest.matrices.count == 42)
             #expect(report.linearParametersAfter == (try manifest.plan.parameterCount()))
-            #expect(Double(report.linearParametersAfter) <= 0.65 * Double(report.linearParametersBefore))
+            #expect(
+                Double(report.linearParametersAfter) <= 0.65 * Double(report.linearParametersBefore)
+            )
             for name in result.tensorNames where !manifest.tensorNames.contains(name) {
-                #expect(try result.tensor(named: name).elements(as: Float.self)
+                #expect(
+                    try result.tensor(named: name).elements(as: Float.self)
                         == (try source.tensor(named: name).elements(as: Float.self)))
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["out"])
-            #expect(FileManager.default.contents(atPath: "\(folder)/out/tokenizer.json")
+            #expect(
+                FileManager.default.contents(atPath: "\(folder)/out/tokenizer.json")
                     == FileManager.default.contents(atPath: Self.tiny + "/tokenizer.json"))
         }
     }
@@ -141,7 +146,9 @@ struct CompressStageTests {
                 }
             }
             #expect(stops >= 3)
-            #expect(FileManager.default.contents(atPath: "\(folder)/stopped/model.safetensors") == expected)
+            #expect(
+                FileManager.default.contents(atPath: "\(folder)/stopped/model.safetensors")
+                    == expected)
         }
     }
 
@@ -166,16 +173,21 @@ struct CompressStageTests {
     func faults() throws {
         try withFolder { folder in
             let output = "\(folder)/out"
-            #expect(throws: CompressError.self) { try stage(output, windows: []).run { _, _, _ in } }
+            #expect(throws: CompressError.self) {
+                try stage(output, windows: []).run { _, _, _ in }
+            }
             let token = try #require(throws: CompressError.self) {
                 try stage("\(folder)/token", windows: [[1, 4_096]]).run { _, _, _ in }
             }
             #expect("\(token)".contains("4096"))
-            #expect(throws: CompressError.self) { try stage("\(folder)/keep", keep: 1.2).run { _, _, _ in } }
+            #expect(throws: CompressError.self) {
+                try stage("\(folder)/keep", keep: 1.2).run { _, _, _ in }
+            }
             _ = try stage("\(folder)/once").run { _, _, _ in }
             let again = CompressStage(
                 source: "\(folder)/once", output: "\(folder)/twice",
-                settings: CompressionSettings(format: .lowRank, keep: 0.5), calibration: .text(windows(1, 8)))
+                settings: CompressionSettings(format: .lowRank, keep: 0.5),
+                calibration: .text(windows(1, 8)))
             let error = try #require(throws: CompressError.self) { try again.run { _, _, _ in } }
             #expect("\(error)".contains("compressed already"))
         }

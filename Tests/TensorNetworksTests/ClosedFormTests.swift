@@ -127,7 +127,9 @@ struct ClosedFormTests {
 
 @Suite("Pivoting")
 struct PivotingTests {
-    @Test(arguments: [[1, 1, 1], [1, 9, 1], [9, 1, 1], [12, 7, 7], [40, 60, 17], [90, 50, 50]])
+    @Test(arguments: [
+        [1, 1, 1], [1, 9, 1], [9, 1, 1], [12, 7, 7], [40, 60, 17], [90, 50, 50],
+    ])
     func losesNothing(size: [Int]) throws {
         let (m, n, k) = (size[0], size[1], size[2])
         let low = try LowRank(

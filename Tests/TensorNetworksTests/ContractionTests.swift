@@ -114,7 +114,9 @@ struct MalformedNetworkTests {
             try LowRank(output: Tensor.zeros([]), input: Tensor.zeros([]))
         }
         let modes = TensorModes(output: [2, 2], input: [3, 2])
-        #expect(throws: NetworkError.shape(part: "core.1", expected: [3, 2, 2, 1], found: [3, 2, 2, 2])
+        #expect(
+            throws: NetworkError.shape(
+                part: "core.1", expected: [3, 2, 2, 1], found: [3, 2, 2, 2])
         ) {
             try TensorTrain(
                 modes: modes, rows: 4, columns: 6,

@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Decomposition")
 struct DecompositionTests {
-    static let sizes = [[1, 1], [1, 9], [9, 1], [7, 5], [11, 13], [16, 24], [31, 29], [128, 130]]
+    static let sizes = [
+        [1, 1], [1, 9], [9, 1], [7, 5], [11, 13], [16, 24], [31, 29], [128, 130],
+    ]
 
     /// Formats of full rank, which represent any matrix.
     private static func fullFormats(_ rows: Int, _ columns: Int, _ modeCount: Int) -> [Format] {
@@ -13,7 +15,8 @@ struct DecompositionTests {
         let side = min(rows, columns)
         return [
             .lowRank(rank: side), .pivotedLowRank(rank: side),
-            .tensorTrain(modes, ranks: bonds), .tensorRing(modes, ranks: [1] + bonds.map { min($0, side) }),
+            .tensorTrain(modes, ranks: bonds),
+            .tensorRing(modes, ranks: [1] + bonds.map { min($0, side) }),
             .tucker(modes, ranks: modes.output + modes.input),
             .blockTerm(modes, ranks: modes.output + modes.input, terms: 2),
             .mixture([.lowRank(rank: 1), .tensorTrain(modes, ranks: bonds)]),
@@ -36,7 +39,10 @@ struct DecompositionTests {
         }
     }
 
-    @Test(arguments: Format.Kind.allCases.filter { $0 != .dense && $0 != .blockTerm && $0 != .mixture })
+    @Test(
+        arguments: Format.Kind.allCases.filter {
+            $0 != .dense && $0 != .blockTerm && $0 != .mixture
+        })
     func knownRanksAreRecovered(kind: Format.Kind) throws {
         let format = try #require(
             Format.fitting(kind, rows: 60, columns: 72, parameters: 1200))

@@ -32,12 +32,19 @@ struct FitMeasurements {
                 let whole = try seconds {
                     _ = try Factorization.fit(objective, format: .pivotedLowRank(rank: k))
                 }
-                let svd = try output != nil ? 0 : seconds {
-                    let l = try #require(try a.cholesky())
-                    let (u, s, vt) = try w.matmul(l).svd()
-                    _ = try l.solveTriangular((u * s).narrowed(1, 0..<k).matmul(vt.narrowed(0, 0..<k)), upper: false, onLeft: false)
-                }
-                print("\(m)x\(n) k \(k) two-sided \(output != nil): closed \(make) pivot \(pivot) fit \(whole) cholesky+svd \(svd)")
+                let svd =
+                    try output != nil
+                    ? 0
+                    : seconds {
+                        let l = try #require(try a.cholesky())
+                        let (u, s, vt) = try w.matmul(l).svd()
+                        _ = try l.solveTriangular(
+                            (u * s).narrowed(1, 0..<k).matmul(vt.narrowed(0, 0..<k)), upper: false,
+                            onLeft: false)
+                    }
+                print(
+                    "\(m)x\(n) k \(k) two-sided \(output != nil): closed \(make) pivot \(pivot) fit \(whole) cholesky+svd \(svd)"
+                )
             }
         }
     }
@@ -68,7 +75,9 @@ struct FitMeasurements {
             let (m, n) = (w.shape[0], w.shape[1])
             let objective = try FitObjective(
                 weight: w, input: Samples.moment(n, seed: 2), output: Samples.moment(m, seed: 3))
-            for keep in keeps.prefix(2) { try report(objective, name, Int(keep * Double(m * n)), keep) }
+            for keep in keeps.prefix(2) {
+                try report(objective, name, Int(keep * Double(m * n)), keep)
+            }
         }
     }
 
@@ -87,7 +96,9 @@ struct FitMeasurements {
             Format.fitting($0, rows: objective.rows, columns: objective.columns, parameters: budget)
         }
         if case .mixture(let terms)? = formats.last, case .lowRank = terms[0],
-            let pivoted = Format.fitting(.pivotedLowRank, rows: objective.rows, columns: objective.columns, parameters: budget / 2)
+            let pivoted = Format.fitting(
+                .pivotedLowRank, rows: objective.rows, columns: objective.columns,
+                parameters: budget / 2)
         {
             formats.append(.mixture([pivoted, terms[1]]))
         }
@@ -95,11 +106,15 @@ struct FitMeasurements {
             let kind = format.kind
             let plain = try objective.relativeError(
                 of: Factorization.decomposing(objective.target, format: format).reconstructed())
-            var line = "\(name) keep \(keep) \(format.kind.rawValue) plain \(String(format: "%.5f", plain))"
+            var line =
+                "\(name) keep \(keep) \(format.kind.rawValue) plain \(String(format: "%.5f", plain))"
             for iterations in [40, 100] {
                 var error = 0.0
                 let time = try seconds {
-                    error = try Factorization.fit(objective, format: format, options: FitOptions(iterations: iterations, tolerance: 1e-4)).relativeError
+                    error = try Factorization.fit(
+                        objective, format: format,
+                        options: FitOptions(iterations: iterations, tolerance: 1e-4)
+                    ).relativeError
                 }
                 line += String(format: "  [%d] %.5f %.2fs", iterations, error, time)
                 if kind == .lowRank || kind == .pivotedLowRank { break }

@@ -8,7 +8,8 @@ struct ModesTests {
     @Test(arguments: [
         (5120, [80, 64]), (25600, [160, 160]), (1536, [48, 32]), (512, [32, 16]),
         (256, [16, 16]), (768, [32, 24]), (1, [1, 1]), (3, [3, 1]), (5, [5, 1]), (7, [7, 1]),
-        (4, [2, 2]), (6, [3, 2]), (11, [4, 3]), (13, [7, 2]), (172, [16, 11]), (151936, [392, 388]),
+        (4, [2, 2]), (6, [3, 2]), (11, [4, 3]), (13, [7, 2]), (172, [16, 11]),
+        (151936, [392, 388]),
     ])
     func twoModes(size: Int, expected: [Int]) {
         let modes = TensorModes.factoring(size, into: 2)
@@ -56,7 +57,9 @@ struct ModesTests {
 struct BudgetTests {
     @Test(arguments: Format.Kind.allCases, [1, 16])
     func neverExceedsAndUsesMostOfIt(kind: Format.Kind, multiple: Int) throws {
-        for (m, n) in [(256, 256), (128, 256), (768, 256), (512, 1536), (5120, 5120), (25600, 5120)] {
+        for (m, n) in [
+            (256, 256), (128, 256), (768, 256), (512, 1536), (5120, 5120), (25600, 5120),
+        ] {
             for keep in [0.1, 0.35, 0.5, 0.65, 0.8] {
                 let budget = Int(keep * Double(m * n))
                 guard kind != .dense else {

@@ -5,10 +5,13 @@ import Testing
 
 @Suite("Rounded networks")
 struct RoundingTests {
-    @Test("a low-rank pair fitted to its own rounding is nearer than one rounded blindly", arguments: [1, 2, 3])
+    @Test(
+        "a low-rank pair fitted to its own rounding is nearer than one rounded blindly",
+        arguments: [1, 2, 3])
     func refit(seed: UInt64) throws {
         let weight = try Tensor.normal([48, 64], seed: seed, .float64)
-        let x = try Tensor.normal([64, 200], seed: seed + 10, .float64)
+        let x =
+            try Tensor.normal([64, 200], seed: seed + 10, .float64)
             * (try Tensor.range(1, to: 65, .float64).power(-0.7).unsqueezed(1))
         let moment = try x.matmul(x.transposed())
         let objective = try FitObjective(weight: weight, input: moment)

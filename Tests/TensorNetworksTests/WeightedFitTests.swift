@@ -109,22 +109,30 @@ struct DifficultMomentTests {
     private func moments() throws -> [(String, Tensor)] {
         let n = Self.size
         let thin = try Samples.matrix(n, 3, seed: 1)
-        let spread = try Tensor((0..<n).map { _ in 0.0 }.enumerated().map { i, _ in
-            (0..<i).reduce(1.0) { value, _ in value / 10 }
-        }).diagonalMatrix()
+        let spread = try Tensor(
+            (0..<n).map { _ in 0.0 }.enumerated().map { i, _ in
+                (0..<i).reduce(1.0) { value, _ in value / 10 }
+            }
+        ).diagonalMatrix()
         let basis = try Samples.matrix(n, n, seed: 4).qr().q
         return [
             ("zero", try Tensor.zeros([n, n], .float64)),
             ("rank 3", try thin.matmul(thin.transposed())),
-            ("rank 1, one axis", try Tensor([1.0] + [Double](repeating: 0, count: n - 1))
-                .diagonalMatrix()),
+            (
+                "rank 1, one axis",
+                try Tensor([1.0] + [Double](repeating: 0, count: n - 1))
+                    .diagonalMatrix()
+            ),
             ("condition 1e23", try basis.matmul(spread).matmul(basis.transposed())),
             ("tiny", try Samples.moment(n, seed: 2) * 1e-290),
             ("huge", try Samples.moment(n, seed: 2) * 1e290),
             ("indefinite", try Samples.moment(n, seed: 2) - Tensor.identity(n, .float64) * 0.06),
             ("negative", try -Samples.moment(n, seed: 2)),
-            ("skewed", try Samples.moment(n, seed: 2)
-                + Samples.matrix(n, n, seed: 9).upperTriangle() * 1e-9),
+            (
+                "skewed",
+                try Samples.moment(n, seed: 2)
+                    + Samples.matrix(n, n, seed: 9).upperTriangle() * 1e-9
+            ),
         ]
     }
 
@@ -209,13 +217,16 @@ struct DifficultMomentTests {
     }
 
     @Test func factorReproducesTheMoment() throws {
-        for (name, moment) in try moments() where !["indefinite", "negative", "zero"].contains(name) {
+        for (name, moment) in try moments()
+        where !["indefinite", "negative", "zero"].contains(name) {
             let second = try SecondMoment(moment, size: Self.size, shrinkage: 0, name: name)
             let factor = try second.factor()
             let l = try factor.matrix()
-            #expect(try relativeDistance(l.matmul(l.transposed()), second.matrix) < 1e-10, "\(name)")
+            #expect(
+                try relativeDistance(l.matmul(l.transposed()), second.matrix) < 1e-10, "\(name)")
             let x = try Samples.matrix(5, Self.size, seed: 8)
-            #expect(try relativeDistance(factor.solving(factor.multiplying(x)), x) < 1e-6, "\(name)")
+            #expect(
+                try relativeDistance(factor.solving(factor.multiplying(x)), x) < 1e-6, "\(name)")
             let transposed = try factor.solvingTransposed(x.matmul(l.transposed()))
             #expect(try relativeDistance(transposed, x) < 1e-6, "\(name)")
         }

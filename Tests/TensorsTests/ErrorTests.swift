@@ -35,7 +35,8 @@ struct ErrorTests {
 struct MemoryTests {
     /// Resident bytes of this process.
     private func residentBytes() throws -> Int {
-        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(
+            separator: " ")
         return (Int(fields[1]) ?? 0) * Int(getpagesize())
     }
 

@@ -24,7 +24,8 @@ struct LinearAlgebraTests {
 
         let gram = try a.matmul(a.transposed()) + Tensor.identity(shape[0], .float64)
         let (values, vectors) = try gram.symmetricEigen()
-        #expect(try distance(try (vectors * values).matmul(vectors.transposed()), gram) <= bound(gram))
+        #expect(
+            try distance(try (vectors * values).matmul(vectors.transposed()), gram) <= bound(gram))
         let lower = try #require(try gram.cholesky())
         #expect(try distance(try lower.matmul(lower.transposed()), gram) <= bound(gram))
         let right = try Tensor.normal([shape[0], 2], seed: 6, .float64)

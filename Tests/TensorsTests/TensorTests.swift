@@ -76,13 +76,18 @@ struct TensorTests {
         let x = try Tensor.range(to: 6, .float32).reshaped([2, 3])
         let last = try x.selecting(try Tensor([2, 0] as [Int32]), along: 1)
         #expect(try last.elements(as: Float.self) == [2, 0, 5, 3])
-        #expect(try x.gathered(try Tensor([1, 2], shape: [2, 1]), along: 1).elements(as: Float.self) == [1, 5])
+        #expect(
+            try x.gathered(try Tensor([1, 2], shape: [2, 1]), along: 1).elements(as: Float.self)
+                == [1, 5])
         #expect(try x.padded([1, 1]).shape == [3, 4])
         #expect(try x.padded([1]).elements(as: Float.self) == [0, 1, 2, 0, 3, 4, 5, 0])
         #expect(try Tensor.concatenated([x, x], along: 0).shape == [4, 3])
         #expect(try Tensor.stacked([x, x], along: 1).shape == [2, 2, 3])
         #expect(try x.narrowed(1, 1..<3).elements(as: Float.self) == [1, 2, 4, 5])
-        #expect(try x.repeatingEach(2, along: 0).elements(as: Float.self) == [0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5])
+        #expect(
+            try x.repeatingEach(2, along: 0).elements(as: Float.self) == [
+                0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5,
+            ])
         let (values, indices) = try x.largest(2, along: 1)
         #expect(try values.elements(as: Float.self) == [2, 1, 5, 4])
         #expect(try indices.elements(as: Int.self) == [2, 1, 2, 1])
@@ -104,7 +109,8 @@ struct TensorTests {
         let logits = try Tensor.normal([3, 11], seed: 4, .float64)
         let targets = try Tensor([0, 10, 4])
         let rows = try logits.crossEntropy(targets, mean: false)
-        let expected = try -logits.logSoftmax().gathered(try targets.unsqueezed(1), along: 1).squeezed(1)
+        let expected = try -logits.logSoftmax().gathered(try targets.unsqueezed(1), along: 1)
+            .squeezed(1)
         #expect(try (rows - expected).magnitude().max().scalar() < 1e-12)
         #expect(try (rows.mean() - logits.crossEntropy(targets)).magnitude().scalar() < 1e-12)
     }
