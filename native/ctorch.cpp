@@ -10,6 +10,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/api/include/torch/version.h>
 
+#include <malloc.h>
+
 #include <string>
 #include <vector>
 
@@ -135,6 +137,11 @@ int ct_peak_memory(ct_device_kind kind, int64_t *out) {
         auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(0);
         *out = stats.reserved_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
     });
+}
+
+int ct_release_unused_memory(void) {
+    malloc_trim(0);
+    return CT_OK;
 }
 
 // Creation

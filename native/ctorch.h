@@ -54,6 +54,9 @@ int ct_synchronize(ct_device_kind kind);
 // Peak bytes that libtorch's allocator held on `kind`, index 0; 0 for the CPU, which keeps no count.
 int ct_peak_memory(ct_device_kind kind, int64_t *out);
 
+// Gives memory that the C allocator keeps for reuse back to the system.
+int ct_release_unused_memory(void);
+
 // Creation. `dims` has `rank` entries.
 int ct_full(const int64_t *dims, int rank, double value, ct_dtype, ct_device_kind, int index, ct_tensor **out);
 int ct_empty(const int64_t *dims, int rank, ct_dtype, ct_device_kind, int index, ct_tensor **out);

@@ -64,6 +64,8 @@ struct BlockCompressor {
             for projection in input.projections {
                 let module = configuration.module(projection, ofLayer: layer)
                 fitted.append(try fit(module, try loader.tensor(module.weight.name), moment))
+                // The allocator would keep the temporaries of this matrix beside those of the next.
+                TorchRuntime.releaseUnusedMemory()
                 try step(module.name)
             }
         }

@@ -50,6 +50,10 @@ package final class SecondMoment {
 extension Tensor {
     /// Throws where any element is NaN or infinite.
     func requireFinite(_ name: String) throws {
-        guard try finite().all().scalar() == 1 else { throw NetworkError.notFinite(name) }
+        // A finite norm proves it without a temporary of the tensor's size; one that overflows does not
+        // disprove it.
+        guard try norm().scalar().isFinite || finite().all().scalar() == 1 else {
+            throw NetworkError.notFinite(name)
+        }
     }
 }

@@ -34,4 +34,9 @@ package enum TorchRuntime {
         try TorchCall.run("peakMemory", []) { _ in ct_peak_memory(device.kind, &bytes) }
         return Int(bytes)
     }
+
+    /// Gives memory that the allocator keeps for reuse back to the system.
+    package static func releaseUnusedMemory() {
+        TorchCall.query("releaseUnusedMemory") { ct_release_unused_memory() }
+    }
 }
