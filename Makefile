@@ -3,7 +3,7 @@
 # Testable imports, so that `make build` and `make test` share every compiled module.
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error -Xswiftc -enable-testing
 MINIMA := .build/release/minima
-.PHONY: help setup reference build test demo lint docs bench dist clean
+.PHONY: help setup reference build test demo lint bench dist clean
 
 help:
 	@echo "make setup   install what is missing (libtorch into .deps, headers by apt), compile the shim"
@@ -11,7 +11,6 @@ help:
 	@echo "make demo    build, then compress the shipped model, measure it, and generate with it"
 	@echo "make test    build, then run every test (installs transformers and tokenizers into .deps)"
 	@echo "make lint    formatting, documentation and layout rules"
-	@echo "make docs    DocC pages of every module, warnings as errors"
 	@echo "make bench   measurements beside transformers; writes Benchmarks/results"
 	@echo "make dist    relocatable archive for hosts that have libtorch and g++ but no Swift"
 
@@ -34,9 +33,6 @@ test: build reference
 
 lint:
 	@native/lint
-
-docs: setup
-	@native/docs
 
 bench: build reference
 	@Benchmarks/run $(MINIMA)
