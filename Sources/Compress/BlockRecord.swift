@@ -4,13 +4,12 @@ import Foundation
 /// How well a block's matrices were fitted, kept with an unfinished run for its report.
 enum BlockRecord {
     static func write(_ matrices: [CompressionReport.Matrix], to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        try AtomicFile.write(try encoder.encode(matrices), to: path)
+        try AtomicFile.write(StrictJSON.encode(matrices), to: path)
     }
 
     static func read(_ path: String) throws -> [CompressionReport.Matrix] {
-        try JSONDecoder().decode(
-            [CompressionReport.Matrix].self, from: try Data(contentsOf: URL(fileURLWithPath: path)))
+        let contents = try Data(contentsOf: URL(fileURLWithPath: path))
+        return try StrictJSON.decode(
+            [CompressionReport.Matrix].self, from: Array(contents), of: path)
     }
 }
