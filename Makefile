@@ -29,7 +29,7 @@ reference:
 
 # One test at a time: each uses every core through libtorch, and two at once wait for one another.
 test: build reference
-	swift test $(SWIFT_FLAGS) --disable-testable-imports --no-parallel
+	@native/test $(SWIFT_FLAGS)
 
 lint:
 	@native/lint
