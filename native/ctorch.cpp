@@ -139,6 +139,13 @@ int ct_peak_memory(ct_device_kind kind, int64_t *out) {
     });
 }
 
+int ct_keep_freed_memory(void) {
+    constexpr int limit = 1 << 30;
+    mallopt(M_MMAP_THRESHOLD, limit);
+    mallopt(M_TRIM_THRESHOLD, limit);
+    return CT_OK;
+}
+
 int ct_release_unused_memory(void) {
     malloc_trim(0);
     return CT_OK;
@@ -459,6 +466,10 @@ int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out) 
 int ct_softmax(const ct_tensor *t, int64_t dim, bool logarithm, ct_tensor **out) {
     return made(out, [&] { return logarithm ? t->value.log_softmax(dim) : t->value.softmax(dim); });
 }
+int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out) {
+    return made(out, [&] { return at::silu(gate->value).mul_(up->value); });
+}
+
 int ct_rms_norm(const ct_tensor *t, const ct_tensor *weight, double epsilon, ct_tensor **out) {
     return made(out, [&] { return at::rms_norm(t->value, weight->value.sizes(), weight->value, epsilon); });
 }

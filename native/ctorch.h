@@ -54,6 +54,10 @@ int ct_synchronize(ct_device_kind kind);
 // Peak bytes that libtorch's allocator held on `kind`, index 0; 0 for the CPU, which keeps no count.
 int ct_peak_memory(ct_device_kind kind, int64_t *out);
 
+// Lets the C allocator keep what is freed for reuse, up to 1 GiB, instead of returning large blocks at once: a
+// forward pass frees and allocates the same few sizes over and over, and fresh pages cost as much as the operations.
+int ct_keep_freed_memory(void);
+
 // Gives memory that the C allocator keeps for reuse back to the system.
 int ct_release_unused_memory(void);
 
@@ -133,6 +137,8 @@ int ct_einsum(const char *equation, ct_tensor *const *, int count, ct_tensor **o
 int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out);
 int ct_softmax(const ct_tensor *, int64_t dim, bool logarithm, ct_tensor **out);
 int ct_rms_norm(const ct_tensor *, const ct_tensor *weight, double epsilon, ct_tensor **out);
+// silu(gate) · up
+int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out);
 int ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v,
                  const ct_tensor *mask_or_null, bool causal, bool grouped, ct_tensor **out);
 // Mean (or with `mean` false, per-row) negative log-likelihood of `targets` under softmax(logits).

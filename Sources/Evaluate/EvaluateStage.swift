@@ -27,6 +27,7 @@ package struct EvaluateStage {
     package func run(
         progress: (_ text: String, _ windows: Int, _ note: String) throws -> Void
     ) throws -> EvaluationReport {
+        TorchRuntime.keepFreedMemory()
         let (checkpoint, model) = try load(self.model)
         let tokenizer = try Tokenizer(path: self.model)
         let referenceModel = try reference.map { try load($0).model }

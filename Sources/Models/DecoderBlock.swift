@@ -68,7 +68,7 @@ package struct DecoderBlock {
 
         let second = try hidden.rmsNorm(feedForwardNorm, epsilon: configuration.normEpsilon)
         try observe(.feedForward, second)
-        let gated = try self[.gate](second).silu() * self[.up](second)
+        let gated = try self[.gate](second).swiGLU(self[.up](second))
         try observe(.gated, gated)
         return try hidden + self[.down](gated)
     }

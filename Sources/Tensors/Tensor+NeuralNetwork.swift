@@ -20,6 +20,11 @@ extension Tensor {
         try TorchCall.make("rmsNorm", [self, weight]) { ct_rms_norm($0[0], $0[1], epsilon, $1) }
     }
 
+    /// silu(self) · up, without a second temporary (SwiGLU, Shazeer 2020, arXiv 2002.05202).
+    package func swiGLU(_ up: Tensor) throws(TensorError) -> Tensor {
+        try TorchCall.make("swiGLU", [self, up]) { ct_swiglu($0[0], $0[1], $1) }
+    }
+
     /// softmax(q·kᵀ / √headDim + mask) · v.
     /// - Parameters:
     ///   - self: queries `[batch, heads, queries, headDim]`.

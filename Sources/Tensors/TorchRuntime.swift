@@ -35,6 +35,12 @@ package enum TorchRuntime {
         return Int(bytes)
     }
 
+    /// Lets the allocator keep what is freed for reuse, up to 1 GiB: worth 5–20% of a forward pass on a
+    /// CPU, whose tensors come and go in the same few sizes. Not for work near a memory limit.
+    package static func keepFreedMemory() {
+        TorchCall.query("keepFreedMemory") { ct_keep_freed_memory() }
+    }
+
     /// Gives memory that the allocator keeps for reuse back to the system.
     package static func releaseUnusedMemory() {
         TorchCall.query("releaseUnusedMemory") { ct_release_unused_memory() }

@@ -91,6 +91,7 @@ struct GenerateCommand: ParsableCommand {
         if ids.isEmpty, let begin = configuration.beginToken ?? configuration.endTokens.first {
             ids = [begin]
         }
+        TorchRuntime.keepFreedMemory()
         let model = try CausalLanguageModel(
             try Checkpoint(self.model), configuration,
             as: dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16), on: device)
