@@ -11,6 +11,13 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
         self.hex = hex
     }
 
+    /// Of several byte strings; where one ends and the next begins counts.
+    package init(hashing fields: [[UInt8]]) {
+        var hash = CanonicalHash()
+        for field in fields { hash.field(field) }
+        self.init(hash.sha.finalize())
+    }
+
     fileprivate init(_ digest: SHA256.Digest) {
         hex = digest.map { byte in
             let digits = String(byte, radix: 16)

@@ -6,11 +6,10 @@ package enum CompressError: Error, CustomStringConvertible {
     case alreadyDense(String)
     case outputExists(String)
     case otherRun(folder: String, difference: String)
-    case foreignStates(file: String)
     case foreignFolder(String)
     case folder(String, SystemFault)
-    case noCalibration
-    case calibrationToken(Int, vocabulary: Int)
+    case planOfOther(plan: Fingerprint, model: Fingerprint)
+    case planMatrix(String, problem: String)
     case nothingFits(matrix: String, format: String, keep: Double)
 
     package var description: String {
@@ -25,16 +24,14 @@ package enum CompressError: Error, CustomStringConvertible {
             "\(folder) exists; choose another output or pass --overwrite"
         case .otherRun(let folder, let difference):
             "\(folder) holds an unfinished run with another \(difference); continue that one with its own settings, or pass --restart to discard it"
-        case .foreignStates(let file):
-            "\(file) does not hold this run's hidden states; pass --restart to begin anew"
         case .foreignFolder(let folder):
             "\(folder) is not an unfinished run of this program; move it away or pass --restart to remove it"
         case .folder(let folder, let fault):
             "cannot write \(folder): \(fault)"
-        case .noCalibration:
-            "there is no calibration text"
-        case .calibrationToken(let token, let vocabulary):
-            "calibration token \(token) is outside the model's vocabulary of \(vocabulary): tokenizer and model do not belong together"
+        case .planOfOther(let plan, let model):
+            "the plan was made for checkpoint \(plan.hex.prefix(12))…, and this model is \(model.hex.prefix(12))…; analyze and plan this one"
+        case .planMatrix(let matrix, let problem):
+            "the plan's matrix '\(matrix)' \(problem)"
         case .nothingFits(let matrix, let format, let keep):
             "\(matrix): no \(format) fits in \(keep) of its parameters"
         }

@@ -1,10 +1,11 @@
-// dense checkpoint + calibration text → compressed checkpoint, block by block.
+// dense checkpoint + plan + calibration text → compressed checkpoint, block by block.
 //
-// For each block: run it over the calibration text's hidden states, collect the second moments of what
-// its linear layers read, write the states for the next block, fit the matrices, write them. Memory
-// holds one block, one window of text and the moments, whatever the model's size; what is finished is
-// on disk under names that a later run finds (see CompressionRun).
+// For each block: run it over the calibration text's hidden states, in the dense model and in the one
+// compressed so far, fit the matrices to what the dense ones do there, write them and the states that
+// the next block reads. Memory holds one block, one window of text and the moments, whatever the
+// model's size; what is finished is on disk under names that a later run finds (see CompressionRun).
 import Artifacts
+import Calibration
 import Foundation
 import Models
 import TensorNetworks
@@ -14,15 +15,18 @@ package struct CompressStage {
     package let source: String
     package let output: String
     package let settings: CompressionSettings
-    package let calibration: Calibration
+    package let calibration: CalibrationText
     package var device = Device.cpu
     /// Replace an existing output.
     package var overwrite = false
     /// Discard an unfinished run of the same output.
     package var restart = false
+    /// Folder of moments that runs share.
+    package var cache = MomentCache.defaultRoot
 
     package init(
-        source: String, output: String, settings: CompressionSettings, calibration: Calibration
+        source: String, output: String, settings: CompressionSettings,
+        calibration: CalibrationText
     ) {
         self.source = source
         self.output = output
@@ -43,12 +47,12 @@ package struct CompressStage {
             throw CompressError.alreadyCompressed(folder: source)
         }
         try checkpoint.validate(against: configuration)
-        let plan = try CompressionPlan(
-            uniform: settings, for: checkpoint, configuration,
-            source: try checkpoint.fingerprint())
-        var journal = settings.description
+        let plan = try plan(for: checkpoint, configuration)
+        var journal = plan.settings
         journal["source"] = .string(plan.source.hex)
-        if settings.isWeighted { journal["calibration"] = .string(calibration.origin) }
+        journal["matrices"] = .string(
+            Fingerprint(hashing: [try StrictJSON.encode(plan.matrices)]).hex)
+        if isWeighted { journal["calibration"] = .string(calibration.origin) }
 
         let folder = try OutputFolder(
             output, overwrite: try overwrite || isComplete(plan, journal: journal))
@@ -81,25 +85,52 @@ package struct CompressStage {
         return (try? Checkpoint(output))?.manifest?.plan == plan
     }
 
+    private var isWeighted: Bool { settings.fit.isWeighted }
+
+    /// The plan that is carried out, with how its matrices are fitted among its settings.
+    private func plan(
+        for checkpoint: Checkpoint, _ configuration: ModelConfiguration
+    ) throws -> CompressionPlan {
+        let source = try checkpoint.fingerprint()
+        let plan: CompressionPlan
+        switch settings.goal {
+        case .uniform(let format, let keep):
+            plan = try CompressionPlan(
+                uniform: format, keep: keep, for: checkpoint, configuration, source: source)
+        case .plan(let given):
+            try given.check(against: configuration, source: source)
+            plan = given
+        }
+        return CompressionPlan(
+            source: source,
+            settings: plan.settings.merging(settings.fit.description) { _, fit in fit },
+            matrices: plan.matrices)
+    }
+
     // MARK: Blocks
 
     private func compress(
         _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, _ plan: CompressionPlan,
         in run: CompressionRun, _ progress: Progress
     ) throws -> (records: [CompressionReport.Matrix], tokens: Int) {
-        let windows = settings.isWeighted ? try run.calibrationWindows(calibration) : []
-        try check(windows, configuration)
-        let compressor = BlockCompressor(
-            checkpoint: checkpoint, configuration: configuration, plan: plan, settings: settings,
-            device: device)
-        func states(_ layer: Int) -> HiddenStateFile {
-            HiddenStateFile(
-                path: run.statesPath(layer), windows: windows.count,
-                tokens: windows.first?.count ?? 0, hidden: configuration.hiddenSize)
+        let windows = isWeighted ? try run.calibrationWindows(calibration) : []
+        if isWeighted { try CalibrationText.check(windows, against: configuration) }
+        let stepsPerBlock = BlockPass.passes * windows.count + Projection.allCases.count
+        let isTwoSided = isWeighted && settings.fit.isTwoSided
+        let stepsOfMoments = isTwoSided ? MomentPass.passes * windows.count : 0
+        let total = configuration.layerCount * (stepsPerBlock + stepsOfMoments)
+        var outputMoments: MomentCache?
+        if isTwoSided {
+            let pass = try MomentPass(
+                checkpoint, configuration, source: plan.source, windows: windows,
+                seed: settings.seed, on: device, root: cache)
+            try pass.run { done, _, note in try progress(done, total, "moments, \(note)") }
+            outputMoments = pass.cache
         }
-        let stepsPerBlock = windows.count + Projection.allCases.count
-        let total = configuration.layerCount * stepsPerBlock
-        var done = 0
+        let compressor = BlockCompressor(
+            checkpoint: checkpoint, configuration: configuration, plan: plan, fit: settings.fit,
+            outputMoments: outputMoments, device: device)
+        var done = configuration.layerCount * stepsOfMoments
         func step(_ note: String) throws {
             done += 1
             try progress(done, total, note)
@@ -113,36 +144,38 @@ package struct CompressStage {
                 try progress(done, total, "block \(layer) was done")
                 continue
             }
-            var moments: InputMoments?
-            if settings.isWeighted {
-                if layer == 0, !states(0).exists {
-                    try embed(windows, checkpoint, configuration, into: states(0))
-                }
-                let isLast = layer == configuration.layerCount - 1
-                moments = try compressor.observe(
-                    layer, try states(layer).open(), windows: windows.count,
-                    next: isLast ? nil : states(layer + 1)
-                ) { try step("block \(layer)") }
+            let streams = isWeighted ? streams(layer, windows, configuration, run) : nil
+            if layer == 0, let start = streams?.dense, !start.exists {
+                try embed(windows, checkpoint, configuration, into: start)
             }
-            let fitted = try compressor.fit(layer, moments, step: step)
+            let fitted = try compressor.compress(layer, streams, step: step)
             try BlockRecord.write(fitted.map(\.record), to: run.recordPath(layer))
             try writeParts(of: fitted, to: run.partsPath(layer))
             records += fitted.map(\.record)
             // No later run reads these again: the block's matrices and the next states are on disk.
-            if settings.isWeighted { try states(layer).remove() }
+            try streams?.dense.remove()
+            try streams?.compressed.remove()
         }
         return (records, windows.count * (windows.first?.count ?? 0))
     }
 
-    private func check(_ windows: [[Int]], _ configuration: ModelConfiguration) throws {
-        guard !settings.isWeighted || !windows.isEmpty else { throw CompressError.noCalibration }
-        for window in windows {
-            if let token = window.first(where: { !(0..<configuration.vocabularySize).contains($0) })
-            {
-                throw CompressError.calibrationToken(
-                    token, vocabulary: configuration.vocabularySize)
-            }
+    private func streams(
+        _ layer: Int, _ windows: [[Int]], _ configuration: ModelConfiguration, _ run: CompressionRun
+    ) -> BlockStreams {
+        func file(_ kind: CompressionRun.States, _ layer: Int) -> HiddenStateFile {
+            HiddenStateFile(
+                path: run.statesPath(kind, layer), windows: windows.count,
+                tokens: windows.first?.count ?? 0, hidden: configuration.hiddenSize)
         }
+        let isLast = layer == configuration.layerCount - 1
+        return BlockStreams(
+            dense: file(.dense, layer),
+            // Both models read the same embeddings.
+            compressed: file(layer == 0 ? .dense : .compressed, layer),
+            denseMiddle: file(.denseMiddle, layer),
+            compressedMiddle: file(.compressedMiddle, layer),
+            nextDense: isLast ? nil : file(.dense, layer + 1),
+            nextCompressed: isLast ? nil : file(.compressed, layer + 1))
     }
 
     private func embed(
@@ -151,9 +184,12 @@ package struct CompressStage {
     ) throws {
         let ends = try ModelEnds(
             of: configuration, from: WeightLoader(checkpoint, as: .float32, on: .cpu))
-        try states.write { window in
-            try ends.embed(try Tensor(windows[window], shape: [1, windows[window].count]))
+        let writer = try states.create()
+        for (index, window) in windows.enumerated() {
+            try writer.write(
+                try ends.embed(try Tensor(window, shape: [1, window.count])), window: index)
         }
+        try writer.finish()
     }
 
     // MARK: Files
@@ -179,7 +215,8 @@ package struct CompressStage {
         _ plan: CompressionPlan, _ checkpoint: Checkpoint, _ configuration: ModelConfiguration,
         in run: CompressionRun, to folder: OutputFolder
     ) throws {
-        let replaced = Set(configuration.linearModules.map(\.weight.name))
+        let compressed = plan.matrices.filter { $0.patches.first?.format != .dense }
+        let replaced = Set(compressed.map { "\($0.name).weight" })
         let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
         for name in kept where checkpoint.info(name)?.elementType.isFloatingPoint == true {
             try checkpoint.requireFinite(name)
@@ -188,7 +225,7 @@ package struct CompressStage {
             try SafetensorsFile(run.partsPath($0))
         }
         let manifest = try CompressionManifest(
-            source: plan.source, plan: plan, matrices: try plan.matrices.map(CompressedMatrix.init))
+            source: plan.source, plan: plan, matrices: try compressed.map(CompressedMatrix.init))
         try folder.replace {
             let writer = try CheckpointWriter(
                 folder.path, like: source,

@@ -2,6 +2,7 @@
 // under names that tell what it is. A file there is whole, because it is written under another name
 // first; so what exists need not be done again.
 import Artifacts
+import Calibration
 import Foundation
 import Glibc
 import Tensors
@@ -54,8 +55,18 @@ struct CompressionRun {
     /// How well they were fitted.
     func recordPath(_ layer: Int) -> String { "\(folder)/block-\(layer).json" }
 
-    /// Hidden states that block `layer` reads.
-    func statesPath(_ layer: Int) -> String { "\(folder)/states-\(layer).safetensors" }
+    /// Hidden states on the calibration text.
+    enum States: String {
+        /// Those that a block reads.
+        case dense, compressed
+        /// Those between its attention and its feed-forward layers.
+        case denseMiddle = "dense-middle"
+        case compressedMiddle = "compressed-middle"
+    }
+
+    func statesPath(_ states: States, _ layer: Int) -> String {
+        "\(folder)/states-\(states.rawValue)-\(layer).safetensors"
+    }
 
     func isDone(_ layer: Int) -> Bool { FileManager.default.fileExists(atPath: partsPath(layer)) }
 
@@ -73,34 +84,18 @@ struct CompressionRun {
 
     // MARK: Calibration
 
-    private static let tokensName = "tokens"
-
     /// The run's calibration windows: those kept from before, or new ones, which are kept.
-    func calibrationWindows(_ calibration: Calibration) throws -> [[Int]] {
+    func calibrationWindows(_ calibration: CalibrationText) throws -> [[Int]] {
         let path = "\(folder)/calibration.safetensors"
         if FileManager.default.fileExists(atPath: path) {
-            let kept = try readWindows(path)
+            let kept = try WindowFile.read(path)
             if case .text(let windows) = calibration, windows != kept {
                 throw CompressError.otherRun(folder: folder, difference: "calibration text")
             }
             return kept
         }
         let windows = try calibration.windows()
-        guard let length = windows.first?.count, length > 0 else {
-            throw CompressError.noCalibration
-        }
-        precondition(windows.allSatisfy { $0.count == length }, "windows are equally long")
-        let tokens = try Tensor(windows.flatMap { $0 }, shape: [windows.count, length])
-        let writer = try SafetensorsWriter(
-            path, declaring: [TensorInfo(name: Self.tokensName, of: tokens)])
-        try writer.write(tokens, named: Self.tokensName)
-        try writer.finish()
+        try WindowFile.write(windows, to: path)
         return windows
-    }
-
-    private func readWindows(_ path: String) throws -> [[Int]] {
-        let tokens = try SafetensorsFile(path).tensor(named: Self.tokensName)
-        let (all, length) = (try tokens.elements(as: Int.self), tokens.shape[1])
-        return stride(from: 0, to: all.count, by: length).map { Array(all[$0..<$0 + length]) }
     }
 }

@@ -49,39 +49,68 @@ package struct DecoderBlock {
         set { projections[projection] = newValue }
     }
 
-    /// Sees what a linear layer is about to read, `[batch, tokens, in]`.
-    package typealias InputObserver = (Projection.Input, Tensor) throws -> Void
-
     /// - Parameters:
     ///   - x: `[batch, tokens, hidden]`, positions following those in `cache`.
-    ///   - observe: called with the input of each group of linear layers, in order.
+    ///   - observer: sees what every linear layer reads and computes, in order.
     /// - Returns: `[batch, tokens, hidden]`.
     package func forward(
         _ x: Tensor, rotary: RotaryTables, cache: inout KVCache?,
-        observe: InputObserver = { _, _ in }
+        observer: (any LinearObserver)? = nil
     ) throws -> Tensor {
-        let normalized = try x.rmsNorm(attentionNorm, epsilon: configuration.normEpsilon)
-        try observe(.attention, normalized)
-        let attended = try attend(normalized, rotary: rotary, cache: &cache)
-        try observe(.attended, attended)
-        let hidden = try x + self[.output](attended)
+        let normalized = try attentionInput(x)
+        try observer?.willRead(normalized, .attention)
+        let attended = try attend(normalized, rotary: rotary, cache: &cache, observer: observer)
+        try observer?.willRead(attended, .attended)
+        let written = try self[.output](attended)
+        try observer?.didCompute(written, .output)
+        let hidden = try x + written
 
-        let second = try hidden.rmsNorm(feedForwardNorm, epsilon: configuration.normEpsilon)
-        try observe(.feedForward, second)
-        let gated = try self[.gate](second).swiGLU(self[.up](second))
-        try observe(.gated, gated)
-        return try hidden + self[.down](gated)
+        let second = try feedForwardInput(hidden)
+        try observer?.willRead(second, .feedForward)
+        let gated = try gate(second, observer: observer)
+        try observer?.willRead(gated, .gated)
+        let last = try self[.down](gated)
+        try observer?.didCompute(last, .down)
+        return try hidden + last
+    }
+
+    // MARK: The steps between which a block can be looked at
+
+    /// What query, key and value read, of the block's input `[batch, tokens, hidden]`.
+    package func attentionInput(_ x: Tensor) throws -> Tensor {
+        try x.rmsNorm(attentionNorm, epsilon: configuration.normEpsilon)
+    }
+
+    /// What gate and up read, of the hidden state after attention `[batch, tokens, hidden]`.
+    package func feedForwardInput(_ hidden: Tensor) throws -> Tensor {
+        try hidden.rmsNorm(feedForwardNorm, epsilon: configuration.normEpsilon)
+    }
+
+    /// What down reads: silu(gate) · up, `[batch, tokens, intermediate]`.
+    package func gate(_ x: Tensor, observer: (any LinearObserver)? = nil) throws -> Tensor {
+        let (gate, up) = (try self[.gate](x), try self[.up](x))
+        try observer?.didCompute(gate, .gate)
+        try observer?.didCompute(up, .up)
+        return try gate.swiGLU(up)
+    }
+
+    /// What output reads, without a cache: `[batch, tokens, heads · headDim]`.
+    package func attend(_ x: Tensor, rotary: RotaryTables) throws -> Tensor {
+        var none: KVCache?
+        return try attend(x, rotary: rotary, cache: &none, observer: nil)
     }
 
     /// - Returns: `[batch, tokens, heads · headDim]`.
     private func attend(
-        _ x: Tensor, rotary: RotaryTables, cache: inout KVCache?
+        _ x: Tensor, rotary: RotaryTables, cache: inout KVCache?, observer: (any LinearObserver)?
     ) throws -> Tensor {
         let (batch, tokens) = (x.shape[0], x.shape[1])
         let past = cache?.length ?? 0
         let angles = try rotary.angles(at: past..<past + tokens)
         func heads(_ projection: Projection, _ count: Int) throws -> Tensor {
-            try self[projection](x).reshaped([batch, tokens, count, configuration.headDim])
+            let y = try self[projection](x)
+            try observer?.didCompute(y, projection)
+            return try y.reshaped([batch, tokens, count, configuration.headDim])
         }
         var queries = try heads(.query, configuration.headCount)
         var keys = try heads(.key, configuration.keyValueHeadCount)

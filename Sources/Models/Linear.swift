@@ -31,6 +31,9 @@ package struct Linear {
         }
     }
 
+    /// x · Wᵀ, without the bias.
+    package func product(_ x: Tensor) throws -> Tensor { try Linear(weight)(x) }
+
     /// Values in the weight; row numbers of pivots and the bias are not counted.
     package var parameterCount: Int {
         switch weight {

@@ -11,13 +11,13 @@ package enum Projection: String, CaseIterable, Codable, Sendable {
     case down = "mlp.down_proj"
 
     /// The activation that the layer reads; layers that read the same one share their input moments.
-    package enum Input: CaseIterable, Sendable {
+    package enum Input: String, CaseIterable, Sendable {
         /// The normalised hidden state: query, key and value.
         case attention
         /// What attention returns: output.
         case attended
         /// The normalised hidden state after attention: gate and up.
-        case feedForward
+        case feedForward = "feed_forward"
         /// silu(gate) · up: down.
         case gated
 

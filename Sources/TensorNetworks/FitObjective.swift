@@ -65,29 +65,54 @@ package struct FitObjective {
         }
     }
 
-    /// The plain case E‖(W − Ŵ)x‖², with a moment whose factor several objectives share.
+    /// E‖L_Gᵀ(y − Ŵ·x̂)‖² for outputs y that are wanted of the layer, whatever they come from: W·x of the
+    /// dense model, and for a layer that writes to the residual stream what that has lost before it.
+    /// The moments' factors are shared by the objectives that they are handed to.
     /// - Parameters:
-    ///   - weight: W `[rows, columns]`.
-    ///   - moment: A `[columns, columns]`; `nil` is the identity.
-    package init(weight: Tensor, moment: SecondMoment?) throws {
+    ///   - weight: W `[rows, columns]`, which shrinkage draws Ŵ towards.
+    ///   - moment: Â `[columns, columns]`; `nil` is the identity.
+    ///   - wanted: E[y·x̂ᵀ] `[rows, columns]`; `nil` where y = W·x̂.
+    ///   - output: G `[rows, rows]`; `nil` is the identity.
+    package init(
+        weight: Tensor, moment: SecondMoment?, wanted: Tensor? = nil, output: SecondMoment? = nil
+    ) throws {
         let w = try weight.detached().converted(to: .float64)
         precondition(w.shape.count == 2, "a weight is a matrix, not \(w.shape)")
         try w.requireFinite("the weight")
-        let columns = w.shape[1]
+        let (rows, columns) = (w.shape[0], w.shape[1])
         let moment =
             try moment
             ?? SecondMoment(
                 Tensor.identity(columns, .float64, on: w.device), size: columns, shrinkage: 0,
                 name: "the identity")
-        guard moment.matrix.shape == [columns, columns] else {
-            throw NetworkError.shape(
-                part: "the input moment", expected: [columns, columns], found: moment.matrix.shape)
+        for (matrix, size, name) in [
+            (moment.matrix, columns, "the input moment"),
+            (output?.matrix ?? w, output == nil ? -1 : rows, "the output moment"),
+        ] where size >= 0 && matrix.shape != [size, size] {
+            throw NetworkError.shape(part: name, expected: [size, size], found: matrix.shape)
         }
-        target = w
+        target = try wanted.map { try Self.target(w, moment, $0) } ?? w
         input = moment
-        output = nil
+        self.output = output
         floor = 0
-        energy = try WeightedMetric(input: moment.matrix, output: nil).squaredNorm(w)
+        energy = try WeightedMetric(input: moment.matrix, output: output?.matrix)
+            .squaredNorm(target)
+    }
+
+    /// T = P·Â⁻¹ with P = E[y·x̂ᵀ], scaled and shrunk as Â was: the shrinkage's part of P is W's, so
+    /// that directions of which the text says nothing keep W.
+    private static func target(
+        _ w: Tensor, _ moment: SecondMoment, _ wanted: Tensor
+    ) throws -> Tensor {
+        guard wanted.shape == w.shape else {
+            throw NetworkError.shape(
+                part: "the wanted outputs' moment", expected: w.shape, found: wanted.shape)
+        }
+        let product = try wanted.converted(to: .float64) / moment.scale * (1 - moment.shrinkage)
+        try product.requireFinite("the wanted outputs' moment")
+        try product.accumulate(w, times: moment.shrinkage)
+        let factor = try moment.factor()
+        return try factor.solving(factor.solvingTransposed(product))
     }
 
     private init(target: Tensor, like other: FitObjective) {

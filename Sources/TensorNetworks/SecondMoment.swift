@@ -10,6 +10,8 @@ package final class SecondMoment {
     package let matrix: Tensor
     /// What the moment's mean diagonal was.
     package let scale: Double
+    /// Share of the identity in `matrix`: 1 where the moment was zero.
+    package let shrinkage: Double
     private var knownFactor: WhiteningFactor?
 
     /// A ← (1 − shrinkage)·A + shrinkage·mean(diag A)·I.
@@ -28,9 +30,11 @@ package final class SecondMoment {
         let mean = try raw.diagonal().mean().scalar()
         guard mean > 0, mean.isFinite else {
             (matrix, scale) = (try Tensor.identity(size, .float64, on: raw.device), 1)
+            self.shrinkage = 1
             return
         }
         scale = mean
+        self.shrinkage = shrinkage
         // In place: the moment of a wide feed-forward layer is the largest thing that a fit holds.
         matrix = try raw + raw.transposed()
         try matrix.scale(by: (1 - shrinkage) / (2 * mean))

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Artifacts
+import Calibration
 import Compress
 import Foundation
 import Generate
@@ -55,6 +56,15 @@ struct CompressCommand: ParsableCommand {
     @Option(help: "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1.")
     var shrinkage = 0.01
 
+    @Option(
+        help:
+            "Share of the dense model's own outputs in what a layer aims at, given what the compressed layers before it hand on, from 0 to 1; 0 fits every layer on the dense model's inputs."
+    )
+    var anchor = 0.75
+
+    @Flag(help: "Count all outputs of a layer alike, instead of by what they do to the loss.")
+    var oneSided = false
+
     @Flag(help: "Fit the weights alone, without calibration text.")
     var unweighted = false
 
@@ -79,13 +89,19 @@ struct CompressCommand: ParsableCommand {
         guard shrinkage >= 0, shrinkage <= 1 else {
             throw ValidationError("--shrinkage must be from 0 to 1")
         }
+        guard anchor >= 0, anchor <= 1 else {
+            throw ValidationError("--anchor must be from 0 to 1")
+        }
     }
 
     func run() throws {
         let device = try compute.resolve()
         var settings = CompressionSettings(format: format, keep: keep)
-        settings.shrinkage = shrinkage
-        settings.isWeighted = !unweighted
+        settings.fit.shrinkage = shrinkage
+        settings.fit.isWeighted = !unweighted
+        settings.fit.isTwoSided = !oneSided
+        settings.fit.anchor = anchor == 0 ? nil : anchor
+        settings.seed = seed
         var stage = CompressStage(
             source: model, output: output, settings: settings, calibration: try text(device))
         stage.device = device
@@ -104,7 +120,7 @@ struct CompressCommand: ParsableCommand {
         if result.json { try result.printJSON(report) } else { print(report.table) }
     }
 
-    private func text(_ device: Device) throws -> Calibration {
+    private func text(_ device: Device) throws -> CalibrationText {
         let configuration = try ModelConfiguration(folder: model)
         guard let calibration else { return sampledText(configuration, device) }
         let tokenizer = try Tokenizer(path: model)
@@ -128,7 +144,9 @@ struct CompressCommand: ParsableCommand {
     }
 
     /// Text that the model itself writes.
-    private func sampledText(_ configuration: ModelConfiguration, _ device: Device) -> Calibration {
+    private func sampledText(_ configuration: ModelConfiguration, _ device: Device)
+        -> CalibrationText
+    {
         var sampler = SelfText()
         sampler.sequences = windows
         sampler.length = min(window ?? 512, configuration.maxPositions)

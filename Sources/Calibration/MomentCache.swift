@@ -1,0 +1,91 @@
+// The second moments of a model's linear layers on one calibration text, on disk: what analysis weighs
+// errors with and two-sided fits minimise. They cost several passes over the text, depend only on the
+// checkpoint, the text and a seed, and are named by a hash of those, so that every run shares them.
+import Artifacts
+import Foundation
+import Models
+import Tensors
+
+package struct MomentCache {
+    package let folder: String
+
+    /// - Parameter root: folder of all caches.
+    package init(source: Fingerprint, windows: [[Int]], seed: UInt64, in root: String) {
+        var text: [UInt8] = []
+        for token in windows.joined() {
+            withUnsafeBytes(of: UInt32(truncatingIfNeeded: token).littleEndian) { text += $0 }
+        }
+        let key = Fingerprint(hashing: [
+            Array("minima moments 1".utf8), Array(source.hex.utf8),
+            Array("\(windows.count) \(seed)".utf8), text,
+        ])
+        folder = "\(root)/moments-\(key.hex.prefix(24))"
+    }
+
+    /// `$MINIMA_CACHE`, else the user's cache folder.
+    package static var defaultRoot: String {
+        let environment = ProcessInfo.processInfo.environment
+        if let root = environment["MINIMA_CACHE"], !root.isEmpty { return root }
+        if let root = environment["XDG_CACHE_HOME"], !root.isEmpty { return root + "/minima" }
+        return (environment["HOME"] ?? NSTemporaryDirectory()) + "/.cache/minima"
+    }
+
+    // MARK: Moments
+
+    /// A = E[x·xᵀ] of what the layers of `input` read, `[in, in]`, float32.
+    package func moment(of input: Projection.Input, layer: Int) throws -> Tensor {
+        try moment(input.rawValue, inputsPath(layer))
+    }
+
+    /// G = E[g·gᵀ] with g the gradient of the loss by the layer's output, `[out, out]`, float32; the
+    /// loss is the sum over a window's tokens, with labels sampled from the model itself.
+    package func moment(of projection: Projection, layer: Int) throws -> Tensor {
+        try moment(projection.rawValue, outputsPath(layer))
+    }
+
+    /// Whether every block's moments are there.
+    package func isComplete(layers: Int) -> Bool {
+        (0..<layers).allSatisfy { exists(inputsPath($0)) && exists(outputsPath($0)) }
+    }
+
+    func hasInputs(_ layer: Int) -> Bool { exists(inputsPath(layer)) }
+    func hasOutputs(_ layer: Int) -> Bool { exists(outputsPath(layer)) }
+
+    func write(_ moments: [(Projection.Input, Tensor)], layer: Int) throws {
+        try write(moments.map { ($0.0.rawValue, $0.1) }, to: inputsPath(layer))
+    }
+
+    func write(_ moments: [(Projection, Tensor)], layer: Int) throws {
+        try write(moments.map { ($0.0.rawValue, $0.1) }, to: outputsPath(layer))
+    }
+
+    // MARK: Files
+
+    /// Hidden states that block `layer` reads, while the moments are collected.
+    func statesPath(_ layer: Int) -> String { "\(folder)/states-\(layer).safetensors" }
+
+    /// Gradients by what block `layer` returns, while the moments are collected.
+    func gradientsPath(_ layer: Int) -> String { "\(folder)/gradients-\(layer).safetensors" }
+
+    private func inputsPath(_ layer: Int) -> String { "\(folder)/inputs-\(layer).safetensors" }
+    private func outputsPath(_ layer: Int) -> String { "\(folder)/outputs-\(layer).safetensors" }
+    private func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+    private func write(_ moments: [(name: String, moment: Tensor)], to path: String) throws {
+        let stored = try moments.map { name, moment in
+            (name: name, moment: try moment.converted(to: .float32).moved(to: .cpu).contiguous())
+        }
+        let writer = try SafetensorsWriter(
+            path, declaring: stored.map { TensorInfo(name: $0.name, of: $0.moment) })
+        for (name, moment) in stored { try writer.write(moment, named: name) }
+        try writer.finish()
+    }
+
+    private func moment(_ name: String, _ path: String) throws -> Tensor {
+        let file = try SafetensorsFile(path)
+        guard let shape = file.info(name)?.shape, shape.count == 2, shape[0] == shape[1] else {
+            throw CalibrationError.foreignMoments(file: path, tensor: name)
+        }
+        return try file.tensor(named: name).copied()
+    }
+}

@@ -1,0 +1,247 @@
+// checkpoint + calibration text → moments of every linear layer, block by block.
+//
+// Forward, first block to last: run a block over the text's hidden states, sum x·xᵀ of what its layers
+// read, write the states that the next block reads. Then backward, last to first: run the block again
+// on its states, recording, pull the gradient of the loss through it, sum g·gᵀ of its layers' outputs,
+// write the gradient for the block before. Memory holds one block and one window; what is finished is
+// on disk under names that a later run finds, so a killed run goes on where it was.
+import Artifacts
+import Foundation
+import Glibc
+import Models
+import Tensors
+
+package struct MomentPass {
+    let checkpoint: Checkpoint
+    let configuration: ModelConfiguration
+    let windows: [[Int]]
+    let seed: UInt64
+    let device: Device
+    package let cache: MomentCache
+
+    /// - Parameters:
+    ///   - source: the checkpoint's fingerprint.
+    ///   - root: folder of all caches.
+    package init(
+        _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, source: Fingerprint,
+        windows: [[Int]], seed: UInt64 = 0, on device: Device,
+        root: String = MomentCache.defaultRoot
+    ) throws {
+        try CalibrationText.check(windows, against: configuration)
+        self.checkpoint = checkpoint
+        self.configuration = configuration
+        self.windows = windows
+        self.seed = seed
+        self.device = device
+        cache = MomentCache(source: source, windows: windows, seed: seed, in: root)
+    }
+
+    /// Passes of the text through every block: forward and backward.
+    package static let passes = 2
+
+    /// Collects what is not there yet. Runs that want the same moments wait for one another.
+    /// - Parameter progress: windows passed through blocks, of how many; throwing from it ends the run between two windows.
+    package func run(
+        progress: (_ done: Int, _ total: Int, _ note: String) throws -> Void
+    ) throws {
+        let layers = configuration.layerCount
+        guard !cache.isComplete(layers: layers) else { return }
+        try FileManager.default.createDirectory(
+            atPath: cache.folder, withIntermediateDirectories: true)
+        try withLock {
+            let total = Self.passes * layers * windows.count
+            var done = 0
+            func step(_ note: String) throws {
+                done += 1
+                try progress(done, total, note)
+            }
+            try withoutGradients {
+                for layer in 0..<layers {
+                    try forward(layer) { try step("block \(layer) forward") }
+                }
+                if !cache.hasOutputs(layers - 1), !gradients(layers - 1).exists {
+                    try startBackward()
+                }
+                for layer in (0..<layers).reversed() {
+                    try backward(layer) { try step("block \(layer) backward") }
+                }
+            }
+        }
+    }
+
+    private func withLock(_ body: () throws -> Void) throws {
+        let path = "\(cache.folder)/lock"
+        let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o666)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
+            throw CalibrationError.folder(cache.folder, .latest)
+        }
+        defer { close(descriptor) }
+        try body()
+    }
+
+    private func states(_ layer: Int) -> HiddenStateFile { file(cache.statesPath(layer)) }
+    private func gradients(_ layer: Int) -> HiddenStateFile { file(cache.gradientsPath(layer)) }
+
+    private func file(_ path: String) -> HiddenStateFile {
+        HiddenStateFile(
+            path: path, windows: windows.count, tokens: windows[0].count,
+            hidden: configuration.hiddenSize)
+    }
+
+    private func block(_ layer: Int) throws -> DecoderBlock {
+        try DecoderBlock(
+            layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
+    }
+
+    private func rotary() -> RotaryTables {
+        RotaryTables(configuration, type: .float32, device: device)
+    }
+
+    // MARK: Forward
+
+    private final class InputSums: LinearObserver {
+        var sums: [Projection.Input: MomentSum] = [:]
+
+        func willRead(_ x: Tensor, _ input: Projection.Input) throws {
+            try sums[input, default: MomentSum()].add(x, x)
+        }
+    }
+
+    private func forward(_ layer: Int, step: () throws -> Void) throws {
+        // The states are wanted until the backward pass has been through the block.
+        if cache.hasInputs(layer), cache.hasOutputs(layer) || states(layer + 1).exists {
+            for _ in windows { try step() }
+            return
+        }
+        if layer == 0, !states(0).exists { try embed() }
+        let (block, rotary, reader) = (try block(layer), rotary(), try states(layer).open())
+        let writer = try states(layer + 1).create()
+        let observer = InputSums()
+        var none: KVCache?
+        for window in windows.indices {
+            let x = try reader.window(window, on: device)
+            let y = try block.forward(x, rotary: rotary, cache: &none, observer: observer)
+            try writer.write(y, window: window)
+            try step()
+        }
+        try writer.finish()
+        var moments: [(Projection.Input, Tensor)] = []
+        for input in Projection.Input.allCases {
+            guard var sum = observer.sums.removeValue(forKey: input) else {
+                preconditionFailure("every input was observed")
+            }
+            moments.append((input, try sum.takeMean()))
+        }
+        try cache.write(moments, layer: layer)
+        TorchRuntime.releaseUnusedMemory()
+    }
+
+    private func embed() throws {
+        let ends = try ModelEnds(
+            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: .cpu))
+        let writer = try states(0).create()
+        for (index, window) in windows.enumerated() {
+            try writer.write(
+                try ends.embed(try Tensor(window, shape: [1, window.count])), window: index)
+        }
+        try writer.finish()
+    }
+
+    // MARK: Backward
+
+    /// Rows of logits held at once.
+    private static let rowsAtOnce = 256
+
+    /// The gradient of the loss by what the last block returns. Labels are drawn from the model's own
+    /// distribution, which makes G the Fisher information: its quadratic form is the KL divergence to
+    /// second order, on any text (Martens 2014, arXiv 1412.1193, section 5).
+    private func startBackward() throws {
+        let ends = try ModelEnds(
+            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
+        let last = configuration.layerCount - 1
+        let reader = try states(last + 1).open()
+        let writer = try gradients(last).create()
+        for window in windows.indices {
+            let x = try reader.window(window, on: device)
+            let length = x.shape[1]
+            let chance = try Tensor.uniform(
+                [length, 1], seed: seed &+ UInt64(window), on: device)
+            var parts: [Tensor] = []
+            for start in stride(from: 0, to: length, by: Self.rowsAtOnce) {
+                let rows = start..<min(start + Self.rowsAtOnce, length)
+                let hidden = try x.narrowed(1, rows).squeezed(0).copied().requiringGradient()
+                let loss = try withGradients {
+                    let logits = try ends.project(try ends.normalize(hidden))
+                    let labels = try withoutGradients {
+                        try sample(try logits.detached(), try chance.narrowed(0, rows))
+                    }
+                    return try logits.crossEntropy(labels, mean: false).sum()
+                }
+                parts.append(try loss.gradients(for: [hidden])[0])
+            }
+            try writer.write(try Tensor.concatenated(parts, along: 0), window: window)
+        }
+        try writer.finish()
+    }
+
+    /// One label per row of logits, by inversion of the distribution function.
+    private func sample(_ logits: Tensor, _ chance: Tensor) throws -> Tensor {
+        let cumulative = try logits.softmax().cumulativeSum(-1)
+        let below = try cumulative.less(chance).converted(to: .int64).sum(-1)
+        // Rounding may leave the last sum below the chance.
+        return try below.clamped(0...Double(logits.shape[1] - 1)).converted(to: .int64)
+    }
+
+    private final class OutputValues: LinearObserver {
+        var values: [Projection: Tensor] = [:]
+
+        func didCompute(_ y: Tensor, _ projection: Projection) throws { values[projection] = y }
+    }
+
+    private func backward(_ layer: Int, step: () throws -> Void) throws {
+        defer {
+            // Nothing reads these again once the block's moments are on disk.
+            if cache.hasOutputs(layer) {
+                try? gradients(layer).remove()
+                try? states(layer + 1).remove()
+                if layer == 0 { try? states(0).remove() }
+            }
+        }
+        guard !cache.hasOutputs(layer) else {
+            for _ in windows { try step() }
+            return
+        }
+        let (block, rotary) = (try block(layer), rotary())
+        let (inputs, upstream) = (try states(layer).open(), try gradients(layer).open())
+        let writer = layer > 0 ? try gradients(layer - 1).create() : nil
+        var sums: [Projection: MomentSum] = [:]
+        for window in windows.indices {
+            let x = try inputs.window(window, on: device).requiringGradient()
+            let gradient = try upstream.window(window, on: device)
+            let observer = OutputValues()
+            var none: KVCache?
+            let product = try withGradients {
+                try (block.forward(x, rotary: rotary, cache: &none, observer: observer) * gradient)
+                    .sum()
+            }
+            let projections = Projection.allCases
+            let outputs = projections.compactMap { observer.values[$0] }
+            let found = try product.gradients(for: [x] + outputs)
+            try writer?.write(found[0], window: window)
+            for (projection, g) in zip(projections, found.dropFirst()) {
+                try sums[projection, default: MomentSum()].add(g, g)
+            }
+            try step()
+        }
+        try writer?.finish()
+        var moments: [(Projection, Tensor)] = []
+        for projection in Projection.allCases {
+            guard var sum = sums.removeValue(forKey: projection) else {
+                preconditionFailure("every output was observed")
+            }
+            moments.append((projection, try sum.takeMean()))
+        }
+        try cache.write(moments, layer: layer)
+        TorchRuntime.releaseUnusedMemory()
+    }
+}

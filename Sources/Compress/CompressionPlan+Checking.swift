@@ -1,0 +1,40 @@
+import Artifacts
+
+extension CompressionPlan {
+    /// Throws unless the plan was made for this checkpoint and says something of each of its linear
+    /// layers, and of nothing else.
+    func check(against configuration: ModelConfiguration, source: Fingerprint) throws {
+        guard self.source == source else {
+            throw CompressError.planOfOther(plan: self.source, model: source)
+        }
+        try validate()
+        let modules = Dictionary(
+            configuration.linearModules.map { ($0.name, $0) },
+            uniquingKeysWith: { first, _ in first })
+        for matrix in matrices {
+            guard let module = modules[matrix.name] else {
+                throw CompressError.planMatrix(
+                    matrix.name, problem: "is not a linear layer of the model's blocks")
+            }
+            guard module.rows == matrix.rows, module.columns == matrix.columns else {
+                throw CompressError.planMatrix(
+                    matrix.name,
+                    problem:
+                        "is \(matrix.rows) × \(matrix.columns), the model's \(module.rows) × \(module.columns)"
+                )
+            }
+            guard matrix.patches.count == 1 else {
+                throw CompressError.planMatrix(
+                    matrix.name,
+                    problem:
+                        "is cut into \(matrix.patches.count) patches; this version compresses matrices of one patch"
+                )
+            }
+        }
+        let planned = Set(matrices.map(\.name))
+        if let module = configuration.linearModules.first(where: { !planned.contains($0.name) }) {
+            throw CompressError.planMatrix(
+                module.name, problem: "is missing; a matrix that stays as it is has format dense")
+        }
+    }
+}

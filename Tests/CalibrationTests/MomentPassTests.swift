@@ -1,0 +1,161 @@
+import Artifacts
+import Foundation
+import Models
+import Tensors
+import Testing
+
+@testable import Calibration
+
+@Suite("MomentPass")
+struct MomentPassTests {
+    private static let tiny = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Models/tiny").path
+
+    private let windows = (0..<3).map { window in
+        (0..<24).map { (window * 977 + $0 * 31 + 7) % 4_096 }
+    }
+
+    private func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-moments-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        return try body(folder)
+    }
+
+    private func pass(_ root: String, _ windows: [[Int]]? = nil) throws -> MomentPass {
+        let checkpoint = try Checkpoint(Self.tiny)
+        return try MomentPass(
+            checkpoint, try ModelConfiguration(folder: Self.tiny),
+            source: try checkpoint.fingerprint(), windows: windows ?? self.windows, on: .cpu,
+            root: root)
+    }
+
+    private func files(_ folder: String) throws -> [String: Data] {
+        var files: [String: Data] = [:]
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            files[name] = FileManager.default.contents(atPath: "\(folder)/\(name)")
+        }
+        return files
+    }
+
+    /// Everything a block's layers read and compute, over the whole model at once.
+    private final class Everything: LinearObserver {
+        var inputs: [(Projection.Input, Tensor)] = []
+        var outputs: [(Projection, Tensor)] = []
+        func willRead(_ x: Tensor, _ input: Projection.Input) throws { inputs.append((input, x)) }
+        func didCompute(_ y: Tensor, _ projection: Projection) throws {
+            outputs.append((projection, y))
+        }
+    }
+
+    private func relativeDifference(_ a: Tensor, _ b: Tensor) throws -> Double {
+        let (a, b) = (try a.converted(to: .float64), try b.converted(to: .float64))
+        return try (a - b).norm().scalar() / b.norm().scalar()
+    }
+
+    @Test("moments are those of one recorded pass through the whole model")
+    func wholeModel() throws {
+        try withFolder { root in
+            let pass = try pass(root)
+            try pass.run { _, _, _ in }
+            let configuration = pass.configuration
+            let model = try CausalLanguageModel(pass.checkpoint, configuration)
+            let layers = configuration.layerCount
+            var inputs = [[Projection.Input: MomentSum]](repeating: [:], count: layers)
+            var outputs = [[Projection: MomentSum]](repeating: [:], count: layers)
+            for (index, window) in windows.enumerated() {
+                try withGradients {
+                    let ids = try Tensor(window, shape: [1, window.count])
+                    var x = try model.ends.embed(ids).detached().requiringGradient()
+                    var seen: [Everything] = []
+                    var none: KVCache?
+                    for block in model.blocks {
+                        let everything = Everything()
+                        x = try block.forward(
+                            x, rotary: model.rotary, cache: &none, observer: everything)
+                        seen.append(everything)
+                    }
+                    let logits = try model.ends.project(try model.ends.normalize(x)).squeezed(0)
+                    let chance = try Tensor.uniform([window.count, 1], seed: UInt64(index))
+                    let labels = try logits.detached().softmax().cumulativeSum(-1).less(chance)
+                        .converted(to: .int64).sum(-1).clamped(0...4_095).converted(to: .int64)
+                    let loss = try logits.crossEntropy(labels, mean: false).sum()
+                    let gradients = try loss.gradients(
+                        for: seen.flatMap { $0.outputs.map(\.1) })
+                    var next = gradients[...]
+                    for (layer, everything) in seen.enumerated() {
+                        for (input, x) in everything.inputs {
+                            let x = try x.detached()
+                            try inputs[layer][input, default: MomentSum()].add(x, x)
+                        }
+                        for (projection, _) in everything.outputs {
+                            let g = next.removeFirst()
+                            try outputs[layer][projection, default: MomentSum()].add(g, g)
+                        }
+                    }
+                }
+            }
+            for layer in 0..<layers {
+                for input in Projection.Input.allCases {
+                    let expected = try #require(inputs[layer][input]).mean()
+                    let found = try pass.cache.moment(of: input, layer: layer)
+                    #expect(try relativeDifference(found, expected) < 1e-5)
+                }
+                for projection in Projection.allCases {
+                    let expected = try #require(outputs[layer][projection]).mean()
+                    let found = try pass.cache.moment(of: projection, layer: layer)
+                    #expect(try relativeDifference(found, expected) < 1e-4)
+                }
+            }
+        }
+    }
+
+    private struct Stop: Error {}
+
+    @Test("a pass that is stopped anywhere goes on to the same bytes, and leaves only moments")
+    func resuming() throws {
+        try withFolder { root in
+            let whole = try pass(root + "/whole")
+            try whole.run { _, _, _ in }
+            let stopped = try pass(root + "/stopped")
+            var stops = 0
+            while true {
+                var steps = 0
+                do {
+                    // A block takes 3 steps each way; what was done is stepped over at once.
+                    try stopped.run { done, _, _ in
+                        steps += 1
+                        if steps > 4 * (stops + 1) { throw Stop() }
+                    }
+                    break
+                } catch is Stop {
+                    stops += 1
+                }
+            }
+            #expect(stops >= 5)
+            let expected = try files(whole.cache.folder)
+            #expect(expected.count == 2 * 6 + 1, "moments of six blocks and the lock")
+            #expect(try files(stopped.cache.folder) == expected)
+        }
+    }
+
+    @Test("other text has other moments; text that the model cannot read is refused")
+    func keys() throws {
+        try withFolder { root in
+            let (one, other) = (try pass(root), try pass(root, [[1, 2, 3]]))
+            #expect(one.cache.folder != other.cache.folder)
+            #expect(one.cache.folder == (try pass(root).cache.folder))
+            #expect(throws: CalibrationError.self) { try pass(root, [[4_096]]) }
+            #expect(throws: CalibrationError.self) { try pass(root, []) }
+        }
+    }
+}
+
+extension MomentSum {
+    fileprivate func mean() throws -> Tensor {
+        var sum = self
+        return try sum.takeMean()
+    }
+}
