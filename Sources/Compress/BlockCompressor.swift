@@ -40,20 +40,19 @@ struct BlockCompressor {
             }
             return fitted
         }
-        let dense = try DecoderBlock(
-            layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
-        var pass = BlockPass(dense, streams, configuration, anchor: fit.anchor, device: device)
+        var pass = BlockPass(
+            try DecoderBlock(
+                layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device)),
+            streams, configuration, anchor: fit.anchor, device: device)
         for input in Projection.Input.allCases {
             let wanted = input.projections.filter { isCompressed($0, layer) }
-            let observed = try pass.observe(input, wanted) { try step("block \(layer)") }
-            // Layers that read the same activation share its moment and that moment's factors.
-            let moment = try observed.map {
-                try SecondMoment(
-                    $0.moment, size: $0.moment.shape[0], shrinkage: fit.shrinkage,
-                    name: "the \(input.rawValue) moment")
-            }
+            var observed = try pass.observe(input, wanted) { try step("block \(layer)") }
+            TorchRuntime.releaseUnusedMemory()
+            // Layers that read the same activation share its moment.
+            let moment = try observed?.takeMoment(named: input, shrinkage: fit.shrinkage)
             for projection in wanted {
-                try fit(projection, layer, moment, observed?.wanted[projection], into: &fitted)
+                try fit(
+                    projection, layer, moment, observed?.takeWanted(projection), into: &fitted)
                 if let network = fitted.last?.network {
                     try pass.replace(projection, by: network)
                 }
@@ -113,5 +112,16 @@ struct BlockCompressor {
         guard !isWeighted else { return try Factorization.fit(objective, format: format) }
         let network = try Factorization.decomposing(objective.target, format: format)
         return (network, try objective.relativeError(of: network.reconstructed()))
+    }
+}
+
+extension BlockPass.Observation {
+    fileprivate mutating func takeMoment(
+        named input: Projection.Input, shrinkage: Double
+    ) throws -> SecondMoment {
+        let moment = takeMoment()
+        return try SecondMoment(
+            moment, size: moment.shape[0], shrinkage: shrinkage,
+            name: "the \(input.rawValue) moment")
     }
 }

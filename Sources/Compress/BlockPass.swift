@@ -21,7 +21,9 @@ struct BlockStreams {
 /// Runs a block over the calibration text in the four steps between which its layers are fitted, for the
 /// dense model and beside it for the compressed one.
 struct BlockPass {
-    private let dense: DecoderBlock
+    /// Let go of as soon as nothing more is asked of it: its weights would stand beside the moment of
+    /// the widest layer, which is the largest thing that a fit holds.
+    private var dense: DecoderBlock?
     private var compressed: DecoderBlock
     private let streams: BlockStreams
     private let rotary: RotaryTables
@@ -33,9 +35,29 @@ struct BlockPass {
     /// What the layers of one input read, and what is wanted of them.
     struct Observation {
         /// Â = E[x̂·x̂ᵀ] `[in, in]`.
-        let moment: Tensor
+        private var moment: Tensor?
         /// E[y·x̂ᵀ] `[out, in]` of each layer, where the outputs y are not W·x̂.
-        let wanted: [Projection: Tensor]
+        private var wanted: [Projection: Tensor]
+
+        fileprivate init(_ moment: MomentSum, wanted: [Projection: MomentSum]) throws {
+            var moment = moment
+            self.moment = try moment.takeMean()
+            self.wanted = try wanted.mapValues { sum in
+                var sum = sum
+                return try sum.takeMean()
+            }
+        }
+
+        /// Each can be taken once, so that none stays in memory longer than it is used.
+        mutating func takeMoment() -> Tensor {
+            guard let taken = moment else { preconditionFailure("the moment was taken before") }
+            moment = nil
+            return taken
+        }
+
+        mutating func takeWanted(_ projection: Projection) -> Tensor? {
+            wanted.removeValue(forKey: projection)
+        }
     }
 
     init(
@@ -59,18 +81,20 @@ struct BlockPass {
     mutating func replace(_ projection: Projection, by network: Factorization) throws {
         compressed[projection] = Linear(
             .network(try network.mapTensors { try $0.converted(to: .float32) }),
-            bias: dense[projection].bias)
+            bias: compressed[projection].bias)
     }
 
     /// Runs up to the layers of `input`, all before which are replaced already.
     /// - Parameter projections: those that are to be fitted.
     /// - Returns: `nil` where none is.
-    func observe(
+    mutating func observe(
         _ input: Projection.Input, _ projections: [Projection], step: () throws -> Void
     ) throws -> Observation? {
+        guard let dense else { preconditionFailure("the feed-forward layers are observed last") }
         let isSecondHalf = input == .feedForward || input == .gated
-        if input == .feedForward { try writeMiddle(step) }
-        guard !projections.isEmpty else {
+        if input == .feedForward { try writeMiddle(dense, step) }
+        let next = input == .gated ? try streams.nextDense?.create() : nil
+        guard !projections.isEmpty || next != nil else {
             if input != .feedForward { for _ in 0..<streams.dense.windows { try step() } }
             return nil
         }
@@ -83,48 +107,43 @@ struct BlockPass {
         for window in 0..<reader.windows {
             let stream = try reader.window(window, on: device)
             let x = try self.input(input, of: dense, stream)
-            if let other, let anchor {
-                let behind = try other.window(window, on: device)
-                let seen = try self.input(input, of: compressed, behind)
-                try moment.add(seen, seen)
-                let aim = try x * anchor + seen * (1 - anchor)
-                for projection in projections {
-                    var y = try dense[projection].product(aim)
-                    if projection.writesToStream { y = try y + (stream - behind) * anchor }
-                    try wanted[projection, default: MomentSum()].add(y, seen)
+            if let next { try next.write(try stream + dense[.down](x), window: window) }
+            if !projections.isEmpty {
+                if let other, let anchor {
+                    let behind = try other.window(window, on: device)
+                    let seen = try self.input(input, of: compressed, behind)
+                    try moment.add(seen, seen)
+                    let aim = try x * anchor + seen * (1 - anchor)
+                    for projection in projections {
+                        var y = try dense[projection].product(aim)
+                        if projection.writesToStream { y = try y + (stream - behind) * anchor }
+                        try wanted[projection, default: MomentSum()].add(y, seen)
+                    }
+                } else {
+                    try moment.add(x, x)
                 }
-            } else {
-                try moment.add(x, x)
             }
             if input != .feedForward { try step() }
         }
-        return Observation(
-            moment: try moment.takeMean(),
-            wanted: try wanted.mapValues { sum in
-                var sum = sum
-                return try sum.takeMean()
-            })
+        try next?.finish()
+        if input == .gated { self.dense = nil }
+        return projections.isEmpty ? nil : try Observation(moment, wanted: wanted)
     }
 
-    /// Writes what the next block reads.
+    /// Writes what the next block of the compressed model reads.
     func finish(step: () throws -> Void) throws {
-        let reader = try streams.denseMiddle.open()
-        let other = try isAnchored ? streams.compressedMiddle.open() : nil
-        let writer = try streams.nextDense?.create()
-        let otherWriter = try isAnchored ? streams.nextCompressed?.create() : nil
-        for window in 0..<reader.windows {
-            if let writer {
-                let x = try reader.window(window, on: device)
-                try writer.write(try finished(dense, x), window: window)
+        if isAnchored, let writer = try streams.nextCompressed?.create() {
+            let reader = try streams.compressedMiddle.open()
+            for window in 0..<reader.windows {
+                let middle = try reader.window(window, on: device)
+                let written = try compressed[.down](input(.gated, of: compressed, middle))
+                try writer.write(try middle + written, window: window)
+                try step()
             }
-            if let otherWriter, let other {
-                let x = try other.window(window, on: device)
-                try otherWriter.write(try finished(compressed, x), window: window)
-            }
-            try step()
+            try writer.finish()
+        } else {
+            for _ in 0..<streams.dense.windows { try step() }
         }
-        try writer?.finish()
-        try otherWriter?.finish()
         try streams.denseMiddle.remove()
         try streams.compressedMiddle.remove()
     }
@@ -143,7 +162,7 @@ struct BlockPass {
         }
     }
 
-    private func writeMiddle(_ step: () throws -> Void) throws {
+    private func writeMiddle(_ dense: DecoderBlock, _ step: () throws -> Void) throws {
         let reader = try streams.dense.open()
         let other = try isAnchored ? streams.compressed.open() : nil
         let writer = try streams.denseMiddle.create()
@@ -162,10 +181,6 @@ struct BlockPass {
         }
         try writer.finish()
         try otherWriter?.finish()
-    }
-
-    private func finished(_ block: DecoderBlock, _ middle: Tensor) throws -> Tensor {
-        try middle + block[.down](input(.gated, of: block, middle))
     }
 }
 

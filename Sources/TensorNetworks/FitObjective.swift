@@ -71,7 +71,8 @@ package struct FitObjective {
     /// - Parameters:
     ///   - weight: W `[rows, columns]`, which shrinkage draws Ŵ towards.
     ///   - moment: Â `[columns, columns]`; `nil` is the identity.
-    ///   - wanted: E[y·x̂ᵀ] `[rows, columns]`; `nil` where y = W·x̂.
+    ///   - wanted: E[y·x̂ᵀ] `[rows, columns]`, which is used up: its memory becomes the target's.
+    ///     `nil` where y = W·x̂.
     ///   - output: G `[rows, rows]`; `nil` is the identity.
     package init(
         weight: Tensor, moment: SecondMoment?, wanted: Tensor? = nil, output: SecondMoment? = nil
@@ -108,12 +109,24 @@ package struct FitObjective {
             throw NetworkError.shape(
                 part: "the wanted outputs' moment", expected: w.shape, found: wanted.shape)
         }
-        let product = try wanted.converted(to: .float64) / moment.scale * (1 - moment.shrinkage)
-        try product.requireFinite("the wanted outputs' moment")
-        try product.accumulate(w, times: moment.shrinkage)
-        let factor = try moment.factor()
-        return try factor.solving(factor.solvingTransposed(product))
+        // In place and a strip of rows at a time: beside the moment of the widest layer and its factor
+        // there is little room.
+        let target = try wanted.converted(to: .float64)
+        try target.scale(by: (1 - moment.shrinkage) / moment.scale)
+        try target.requireFinite("the wanted outputs' moment")
+        try target.accumulate(w, times: moment.shrinkage)
+        // Where the fit works on the side of the outputs the factor is of no more use, and as large as
+        // the moment.
+        let (rows, isKept) = (w.shape[0], w.shape[0] > w.shape[1])
+        let factor = try isKept ? moment.factor() : WhiteningFactor(of: moment.matrix)
+        for start in stride(from: 0, to: rows, by: Self.stripRows) {
+            let strip = try target.narrowed(0, start..<min(start + Self.stripRows, rows))
+            try strip.assign(factor.solving(factor.solvingTransposed(strip)))
+        }
+        return target
     }
+
+    private static let stripRows = 512
 
     private init(target: Tensor, like other: FitObjective) {
         self.target = target
