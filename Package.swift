@@ -45,6 +45,7 @@ let package = Package(
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
         target("Calibration", ["Tensors", "Artifacts", "Models"]),
+        target("Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         target("Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
@@ -52,7 +53,8 @@ let package = Package(
             name: "minima",
             dependencies: [
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
-                "Compress", "Generate", "Evaluate", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Analyze", "Compress", "Generate", "Evaluate",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swiftSettings),
 
         tests(of: "Tensors"),
@@ -61,6 +63,7 @@ let package = Package(
         tests(of: "Text"),
         tests(of: "Models", ["Tensors", "TensorNetworks", "Artifacts"]),
         tests(of: "Calibration", ["Tensors", "Artifacts", "Models"]),
+        tests(of: "Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),

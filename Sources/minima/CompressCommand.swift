@@ -1,26 +1,27 @@
+import Analyze
 import ArgumentParser
 import Artifacts
 import Calibration
 import Compress
 import Foundation
-import Generate
-import Models
 import TensorNetworks
 import Tensors
-import Text
 
 struct CompressCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compress",
         abstract: "Replace a model's weight matrices by tensor networks.",
         discussion: """
-            Every linear layer of the blocks is replaced by a network of --format with at most --keep of \
-            its parameters; embeddings, norms and head stay as they are. The networks are fitted to the \
-            layers' outputs on calibration text, without any training. A run that is killed is continued by \
-            the same command and ends with the same bytes.
+            The model is analysed, the budget is spent where it hurts least, and every matrix that the \
+            plan does not leave as it is becomes a network; embeddings, norms and head stay. Networks are \
+            fitted block by block on calibration text, to what the dense model does, on the inputs that \
+            the compressed layers before them hand on, without any training. A run that is killed is \
+            continued by the same command and ends with the same bytes. What the model was observed to \
+            do is kept in $MINIMA_CACHE (default ~/.cache/minima) for the next run.
 
               minima compress Models/tiny --keep 0.65 --output tiny-65
-              minima compress Models/tiny --format tensor-train --keep 0.5 --calibration text.txt.xz --output tiny-tt
+              minima compress Models/tiny --plan plan.json --output tiny-65
+              minima compress Models/tiny --format tensor-train --keep 0.5 --output tiny-tt
 
             Formats: \(Format.Kind.compressing.map(\.rawValue).joined(separator: ", ")).
             """)
@@ -31,27 +32,19 @@ struct CompressCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "Folder to write; it appears when it is complete.")
     var output: String
 
-    @Option(help: "Share of each linear layer's parameters that remains, above 0 and below 1.")
-    var keep = 0.65
-
-    @Option(help: "Format of the networks.")
-    var format = Format.Kind.pivotedLowRank
-
     @Option(
         help:
-            "Calibration text (.txt, .jsonl, also .xz or .gz). Default: text sampled from the model.",
-        completion: .file())
-    var calibration: String?
+            "Share of the linear layers' parameters that remains, above 0 and below 1 (default: 0.65)."
+    )
+    var keep: Double?
 
-    @Option(help: "Calibration windows at most.")
-    var windows = 48
+    @Option(help: "One format for every matrix, each with --keep of its own parameters.")
+    var format: Format.Kind?
 
-    @Option(
-        help: "Tokens per calibration window. Default: 2048, or what the text and the model allow.")
-    var window: Int?
+    @Option(help: "Plan to carry out, as `minima plan` writes it.", completion: .file())
+    var plan: String?
 
-    @Option(help: "Seed of the text that is sampled from the model.")
-    var seed: UInt64 = 0
+    @OptionGroup var calibration: CalibrationOptions
 
     @Option(help: "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1.")
     var shrinkage = 0.01
@@ -78,14 +71,19 @@ struct CompressCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
-        guard keep > 0, keep < 1 else {
+        if let keep, !(keep > 0 && keep < 1) {
             throw ValidationError("--keep must be above 0 and below 1")
         }
-        guard Format.Kind.compressing.contains(format) else {
+        if let format, !Format.Kind.compressing.contains(format) {
             throw ValidationError("--format \(format.rawValue) compresses nothing")
         }
-        guard windows >= 1 else { throw ValidationError("--windows must be 1 or more") }
-        if let window, window < 1 { throw ValidationError("--window must be 1 or more") }
+        if plan != nil, keep != nil || format != nil {
+            throw ValidationError("--plan says what --keep and --format would")
+        }
+        if unweighted, format == nil, plan == nil {
+            throw ValidationError(
+                "--unweighted needs --format or --plan: without text nothing is analysed")
+        }
         guard shrinkage >= 0, shrinkage <= 1 else {
             throw ValidationError("--shrinkage must be from 0 to 1")
         }
@@ -96,23 +94,23 @@ struct CompressCommand: ParsableCommand {
 
     func run() throws {
         let device = try compute.resolve()
-        var settings = CompressionSettings(format: format, keep: keep)
+        let isQuiet = result.quiet || result.json
+        let text = try calibration.text(for: model, on: device, isQuiet: isQuiet)
+        var settings = CompressionSettings(try goal(text, device, isQuiet: isQuiet))
         settings.fit.shrinkage = shrinkage
         settings.fit.isWeighted = !unweighted
         settings.fit.isTwoSided = !oneSided
         settings.fit.anchor = anchor == 0 ? nil : anchor
-        settings.seed = seed
+        settings.seed = calibration.seed
         var stage = CompressStage(
-            source: model, output: output, settings: settings, calibration: try text(device))
+            source: model, output: output, settings: settings, calibration: text)
         stage.device = device
         stage.overwrite = overwrite
         stage.restart = restart
         var line: ProgressLine?
         let report = try stage.run { done, total, note in
             let shown =
-                line
-                ?? ProgressLine(
-                    "compress", unit: "steps", total: total, isQuiet: result.quiet || result.json)
+                line ?? ProgressLine("compress", unit: "steps", total: total, isQuiet: isQuiet)
             line = shown
             try shown.update(done, note: note)
         }
@@ -120,57 +118,19 @@ struct CompressCommand: ParsableCommand {
         if result.json { try result.printJSON(report) } else { print(report.table) }
     }
 
-    private func text(_ device: Device) throws -> CalibrationText {
-        let configuration = try ModelConfiguration(folder: model)
-        guard let calibration else { return sampledText(configuration, device) }
-        let tokenizer = try Tokenizer(path: model)
-        let length = window ?? min(2_048, configuration.maxPositions)
-        var windows = try read(calibration, tokenizer, length: length)
-        if windows.isEmpty, window == nil {
-            // The text is shorter than one window: all of it is one.
-            var stream = try TokenStream(Corpus(path: calibration), tokenizer)
-            var all: [Int] = []
-            while let tokens = try stream.nextDocument() { all += tokens.map(Int.init) }
-            windows = all.isEmpty ? [] : [all]
-        }
-        guard !windows.isEmpty else { throw CalibrationTooShort(file: calibration, window: length) }
-        return .text(windows)
+    private func goal(
+        _ text: CalibrationText, _ device: Device, isQuiet: Bool
+    ) throws -> CompressionSettings.Goal {
+        if let plan { return .plan(try CompressionPlan.read(plan)) }
+        let keep = keep ?? 0.65
+        if let format { return .uniform(format, keep: keep) }
+        var stage = AnalyzeStage(source: model, calibration: text)
+        stage.shrinkage = shrinkage
+        stage.seed = calibration.seed
+        stage.device = device
+        let map = try AnalyzeCommand.run(stage, isQuiet: isQuiet)
+        return .plan(try Planner(map, within: .keep(keep)).propose().plan)
     }
-
-    private func read(_ path: String, _ tokenizer: Tokenizer, length: Int) throws -> [[Int]] {
-        var stream = TokenWindows(
-            try TokenStream(Corpus(path: path), tokenizer), length: length)
-        return try stream.next(windows).map { $0.inputs.map(Int.init) }
-    }
-
-    /// Text that the model itself writes.
-    private func sampledText(_ configuration: ModelConfiguration, _ device: Device)
-        -> CalibrationText
-    {
-        var sampler = SelfText()
-        sampler.sequences = windows
-        sampler.length = min(window ?? 512, configuration.maxPositions)
-        sampler.seed = seed
-        let start = configuration.beginToken ?? configuration.endTokens.first ?? 0
-        let origin =
-            "sampled: seed \(seed), \(sampler.sequences) windows of \(sampler.length), from token \(start)"
-        return .made(origin: origin) {
-            let line = ProgressLine(
-                "sample calibration text", unit: "tokens", total: sampler.length - 1,
-                isQuiet: result.quiet || result.json)
-            defer { line.finish() }
-            let model = try CausalLanguageModel(
-                try Checkpoint(self.model), configuration, as: .float32, on: device)
-            return try sampler.sample(from: model, start: start) { try line.update($0) }
-        }
-    }
-}
-
-private struct CalibrationTooShort: Error, CustomStringConvertible {
-    let file: String
-    let window: Int
-
-    var description: String { "\(file): too short for one calibration window of \(window) tokens" }
 }
 
 extension Format.Kind: ExpressibleByArgument {

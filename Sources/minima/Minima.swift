@@ -21,8 +21,9 @@ struct Minima: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, CompressCommand.self, EvaluateCommand.self, GenerateCommand.self,
-            ExportCommand.self,
+            InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
+            EvaluateCommand.self,
+            GenerateCommand.self, ExportCommand.self,
         ])
 
     static func main() {
