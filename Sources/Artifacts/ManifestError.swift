@@ -1,7 +1,7 @@
 import TensorNetworks
 import Tensors
 
-/// A plan or a manifest that contradicts itself or the tensors.
+/// A sensitivity map, a plan or a manifest that contradicts itself or the tensors.
 package enum ManifestError: Error, Equatable, CustomStringConvertible {
     case version(Int, Int)
     case decoding(String)
@@ -16,6 +16,10 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
     case format(FormatError, matrix: String)
     case elementType(ElementType, matrix: String)
     case part(String, matrix: String, problem: String)
+    /// A number of a matrix outside of what it can be.
+    case number(String, Double, matrix: String, expected: String)
+    case candidate(Format.Kind, matrix: String, problem: String)
+    case elements(limit: Int)
 
     package var description: String {
         switch self {
@@ -45,6 +49,12 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
             "matrix '\(matrix)' cannot hold values of type \(type.rawValue)"
         case .part(let part, let matrix, let problem):
             "part '\(part)' of matrix '\(matrix)' \(problem)"
+        case .number(let key, let value, let matrix, let expected):
+            "'\(key)' of matrix '\(matrix)' is \(value), not \(expected)"
+        case .candidate(let kind, let matrix, let problem):
+            "a \(kind.rawValue) candidate of matrix '\(matrix)' \(problem)"
+        case .elements(let limit):
+            "its matrices together have more than \(limit) elements"
         }
     }
 }

@@ -1,0 +1,86 @@
+import TensorNetworks
+import Tensors
+
+extension SensitivityMap {
+    /// Most elements of all matrices together, so that no sum of parameters or bytes overflows.
+    package static let mostElements = 1 << 55
+
+    /// Checks versions, names, sizes, numbers, and what every candidate says that it stores.
+    package func validate() throws(ManifestError) {
+        guard version == Self.currentVersion else { throw .version(version, Self.currentVersion) }
+        var names: Set<String> = []
+        var elements = 0
+        for matrix in matrices {
+            guard names.insert(matrix.name).inserted else { throw .repeated(matrix.name) }
+            try matrix.validate()
+            // Each is below 2^48.
+            elements += matrix.rows * matrix.columns
+            guard elements <= Self.mostElements else { throw .elements(limit: Self.mostElements) }
+        }
+    }
+}
+
+extension MatrixSensitivity {
+    fileprivate func validate() throws(ManifestError) {
+        let sides = 1...Format.largestSide
+        guard sides.contains(rows), sides.contains(columns) else {
+            throw .size(rows: rows, columns: columns, matrix: name)
+        }
+        guard elementType.isFloatingPoint else { throw .elementType(elementType, matrix: name) }
+        guard score >= 0, score <= 1 else {
+            throw .number("score", score, matrix: name, expected: "from 0 to 1")
+        }
+        try requireFinite(entropy, "entropy")
+        guard spectrum.count <= Self.mostSamples else {
+            throw .number(
+                "spectrum", Double(spectrum.count), matrix: name,
+                expected: "\(Self.mostSamples) samples at most")
+        }
+        for sample in spectrum { try requireFinite(sample, "spectrum") }
+        var formats: Set<Format> = []
+        for candidate in candidates {
+            guard formats.insert(candidate.format).inserted else {
+                throw .candidate(
+                    candidate.format.kind, matrix: name, problem: "appears twice")
+            }
+            try validate(candidate)
+        }
+    }
+
+    private func validate(_ candidate: Candidate) throws(ManifestError) {
+        func fault(_ problem: String) -> ManifestError {
+            .candidate(candidate.format.kind, matrix: name, problem: problem)
+        }
+        guard candidate.format != .dense else { throw fault("is listed, which is understood") }
+        try requireFinite(candidate.predictedKL, "predicted_kl")
+        let region = MatrixRegion(rows: 0..<rows, columns: 0..<columns)
+        let parts = try region.parts(of: candidate.format, matrix: name)
+        var (parameters, bytes) = (0, 0)
+        for part in parts {
+            // A sum of many large terms can exceed `Int`, though no part of it does.
+            if !part.isIndex { parameters = saturatingSum(parameters, part.count) }
+            let width = part.isIndex ? ElementType.int32.byteCount : elementType.byteCount
+            bytes = saturatingSum(bytes, part.count * width)
+        }
+        guard parameters <= rows * columns else {
+            throw fault("takes more values than the matrix has")
+        }
+        guard candidate.parameters == parameters else {
+            throw fault("says \(candidate.parameters) parameters; its format takes \(parameters)")
+        }
+        guard candidate.bytes == bytes else {
+            throw fault("says \(candidate.bytes) bytes; its format takes \(bytes)")
+        }
+    }
+
+    private func requireFinite(_ value: Double, _ key: String) throws(ManifestError) {
+        guard value.isFinite, value >= 0 else {
+            throw .number(key, value, matrix: name, expected: "a finite number from 0")
+        }
+    }
+}
+
+private func saturatingSum(_ a: Int, _ b: Int) -> Int {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? Int.max : sum
+}
