@@ -44,14 +44,16 @@ let package = Package(
             ["Tensors", "TensorNetworks", .product(name: "Crypto", package: "swift-crypto")]),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
+        target("Analyze", ["Tensors", "TensorNetworks", "Artifacts"]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         target("Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
         .executableTarget(
             name: "minima",
             dependencies: [
-                "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Compress", "Generate",
-                "Evaluate", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Analyze", "Compress",
+                "Generate", "Evaluate",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swiftSettings),
 
         tests(of: "Tensors"),
@@ -59,6 +61,7 @@ let package = Package(
         tests(of: "Artifacts", ["Tensors", "TensorNetworks"]),
         tests(of: "Text"),
         tests(of: "Models", ["Tensors", "TensorNetworks", "Artifacts"]),
+        tests(of: "Analyze", ["Tensors", "TensorNetworks", "Artifacts"]),
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models"]),
         tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),

@@ -1,0 +1,58 @@
+import Artifacts
+import TensorNetworks
+
+/// What one matrix is to become.
+package struct PlanChoice: Hashable, Sendable {
+    package let format: Format
+    /// Values that are stored.
+    package let parameters: Int
+    package let bytes: Int
+    /// In nats per token, for this matrix alone.
+    package let predictedKL: Double
+
+    func cost(_ unit: LinearAllowance.Unit) -> Int {
+        switch unit {
+        case .parameters: parameters
+        case .bytes: bytes
+        }
+    }
+}
+
+/// A plan, and what it is expected to do.
+package struct PlanProposal: Sendable {
+    package let plan: CompressionPlan
+    /// What the linear layers were allowed.
+    package let allowance: LinearAllowance
+    /// One per matrix, in the map's order.
+    package let choices: [PlanChoice]
+    /// Sum of the choices' predictions, in nats per token.
+    package let predictedKL: Double
+    /// No plan within the budget is predicted to cost less.
+    package let lowerBound: Double
+    /// Whether the search has proved that no plan within the budget is better.
+    package let isOptimal: Bool
+
+    init(
+        map: SensitivityMap, settings: [String: JSONValue], allowance: LinearAllowance,
+        choices: [PlanChoice], _ solution: Knapsack.Solution
+    ) {
+        self.allowance = allowance
+        self.choices = choices
+        predictedKL = solution.loss
+        lowerBound = solution.lowerBound
+        isOptimal = solution.isOptimal
+        plan = CompressionPlan(
+            source: map.source, settings: settings,
+            matrices: zip(map.matrices, choices).map { matrix, choice in
+                let whole = MatrixRegion(rows: 0..<matrix.rows, columns: 0..<matrix.columns)
+                return MatrixPlan(
+                    name: matrix.name, rows: matrix.rows, columns: matrix.columns,
+                    patches: [PatchPlan(whole, choice.format, as: matrix.elementType)])
+            })
+    }
+
+    /// Values that the linear layers take.
+    package var parameterCount: Int { choices.reduce(0) { $0 + $1.parameters } }
+    /// Bytes that the linear layers take.
+    package var byteCount: Int { choices.reduce(0) { $0 + $1.bytes } }
+}

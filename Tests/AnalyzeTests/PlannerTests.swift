@@ -1,0 +1,113 @@
+import Artifacts
+import TensorNetworks
+import Testing
+
+@testable import Analyze
+
+@Suite("Planner")
+struct PlannerTests {
+    @Test("a plan keeps to its budget, and more budget never costs more quality")
+    func budgets() throws {
+        let map = try TestData.map(layers: 8)
+        var last = Double.infinity
+        for percent in stride(from: 15, through: 100, by: 5) {
+            let keep = Double(percent) / 100
+            let proposal = try Planner(map, within: .keep(keep)).propose()
+            let count = try proposal.plan.parameterCount()
+            #expect(count == proposal.parameterCount)
+            #expect(Double(count) <= keep * Double(map.parameterCount))
+            #expect(proposal.isOptimal)
+            #expect(proposal.lowerBound <= proposal.predictedKL)
+            #expect(proposal.predictedKL <= last + 1e-13)
+            last = proposal.predictedKL
+            try proposal.plan.validate()
+            #expect(proposal.plan.source == map.source)
+            #expect(proposal.plan.matrices.map(\.name) == map.matrices.map(\.name))
+        }
+        #expect(last == 0)
+    }
+
+    @Test("what the budget pays for stays dense, and is in the plan")
+    func dense() throws {
+        let map = try TestData.map(layers: 2)
+        let proposal = try Planner(map, within: .keep(1)).propose()
+        #expect(proposal.choices.allSatisfy { $0.format == .dense })
+        #expect(proposal.plan.matrices.flatMap(\.patches).allSatisfy { $0.format == .dense })
+        #expect(proposal.predictedKL == 0 && proposal.lowerBound == 0)
+        #expect(proposal.byteCount == 2 * map.parameterCount)
+    }
+
+    @Test("budgets in bytes count row numbers, and the plan says what it was asked for")
+    func bytes() throws {
+        let map = try TestData.map(layers: 3)
+        var planner = Planner(map, within: .bytes(2 * map.parameterCount / 2 + 5_000))
+        #expect(throws: PlanError.needsModel) { try planner.propose() }
+        planner.model = ModelRemainder(try TestData.configuration(), otherBytes: 5_000)
+        let proposal = try planner.propose()
+        #expect(proposal.allowance.unit == .bytes)
+        #expect(proposal.byteCount <= map.parameterCount)
+        #expect(proposal.byteCount > map.parameterCount * 98 / 100, "the budget is used")
+        let settings = proposal.plan.settings
+        #expect(settings["planner"] == .string("knapsack"))
+        #expect(settings["budget"] == .object(["bytes": .integer(map.parameterCount + 5_000)]))
+        #expect(settings["predicted_kl"] == .number(proposal.predictedKL))
+        #expect(settings["lower_bound"] == .number(proposal.lowerBound))
+        #expect(settings["rank_multiple"] == nil)
+        // The same map and budget, the same plan.
+        #expect(try planner.propose().plan == proposal.plan)
+    }
+
+    @Test("ranks that are no multiple are left out")
+    func rankMultiple() throws {
+        let map = try TestData.map(layers: 3, ranks: 40)
+        var planner = Planner(map, within: .keep(0.5))
+        let free = try planner.propose()
+        planner.rankMultiple = 8
+        let restricted = try planner.propose()
+        #expect(restricted.plan.settings["rank_multiple"] == .integer(8))
+        for choice in restricted.choices {
+            switch choice.format {
+            case .dense: continue
+            case .lowRank(let rank), .pivotedLowRank(let rank): #expect(rank % 8 == 0)
+            default: Issue.record("\(choice.format)")
+            }
+        }
+        #expect(free.choices != restricted.choices)
+        #expect(free.predictedKL <= restricted.predictedKL)
+        planner.rankMultiple = 0
+        #expect(throws: PlanError.rankMultiple(0)) { try planner.propose() }
+    }
+
+    @Test("the least that is possible is in the error")
+    func tooSmall() throws {
+        let map = try TestData.map(layers: 1)
+        let least = map.matrices.reduce(0) {
+            $0 + ($1.candidates.map(\.parameters).min() ?? 0)
+        }
+        let limit = Int(0.01 * Double(map.parameterCount))
+        let error = #expect(throws: PlanError.self) {
+            try Planner(map, within: .keep(0.01)).propose()
+        }
+        #expect(error == .tooSmall(unit: .parameters, limit: limit, least: least))
+        #expect(error.map { "\($0)".contains("\(least)") } ?? false)
+    }
+
+    @Test("maps that say nothing, or nonsense")
+    func nonsense() throws {
+        let source = try TestData.fingerprint()
+        let empty = SensitivityMap(source: source, settings: [:], matrices: [])
+        #expect(throws: PlanError.emptyMap) { try Planner(empty, within: .keep(0.5)).propose() }
+        let nan = MatrixSensitivity(
+            name: "m", rows: 8, columns: 8, elementType: .float32, score: 0, entropy: 0,
+            spectrum: [],
+            candidates: [
+                Candidate(
+                    format: .lowRank(rank: 1), parameters: 16, bytes: 64, predictedKL: .nan)
+            ])
+        let map = SensitivityMap(source: source, settings: [:], matrices: [nan])
+        let error = #expect(throws: PlanError.self) {
+            try Planner(map, within: .keep(0.5)).propose()
+        }
+        #expect(error.map { "\($0)".contains("predicted_kl") } ?? false)
+    }
+}
