@@ -21,8 +21,8 @@ struct Minima: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, CompressCommand.self, EvaluateCommand.self, GenerateCommand.self,
-            ExportCommand.self,
+            InspectCommand.self, PlanCommand.self, CompressCommand.self, EvaluateCommand.self,
+            GenerateCommand.self, ExportCommand.self,
         ])
 
     static func main() {

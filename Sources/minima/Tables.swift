@@ -19,3 +19,20 @@ extension Array where Element == (String, String) {
             .joined(separator: "\n")
     }
 }
+
+extension Array where Element == [String] {
+    /// Rows of cells in columns: the first `texts` of them begin, and the others end, together.
+    func columns(texts: Int) -> String {
+        let count = map(\.count).max() ?? 0
+        let widths = (0..<count).map { column in
+            self.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        }
+        return map { row in
+            let cells = row.enumerated().map { column, cell in
+                let space = String(repeating: " ", count: widths[column] - cell.count)
+                return column < texts ? cell + space : space + cell
+            }
+            return cells.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}

@@ -4,7 +4,7 @@ import Testing
 struct UsageTests {
     @Test(
         "help of every command teaches and succeeds",
-        arguments: ["inspect", "compress", "evaluate", "generate", "export"])
+        arguments: ["inspect", "plan", "compress", "evaluate", "generate", "export"])
     func help(command: String) throws {
         let result = try Program.run(command, "--help")
         #expect(result.status == 0)
