@@ -21,8 +21,7 @@ struct Minima: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
-            EvaluateCommand.self,
+            InspectCommand.self, PlanCommand.self, CompressCommand.self, EvaluateCommand.self,
             GenerateCommand.self, ExportCommand.self,
         ])
 
