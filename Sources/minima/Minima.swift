@@ -21,7 +21,8 @@ struct Minima: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self, PlanCommand.self, CompressCommand.self, EvaluateCommand.self,
+            InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
+            EvaluateCommand.self,
             GenerateCommand.self, ExportCommand.self,
         ])
 
