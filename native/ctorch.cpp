@@ -146,6 +146,11 @@ int ct_keep_freed_memory(void) {
     return CT_OK;
 }
 
+int ct_return_freed_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    return CT_OK;
+}
+
 int ct_release_unused_memory(void) {
     malloc_trim(0);
     return CT_OK;

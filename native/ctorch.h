@@ -58,6 +58,10 @@ int ct_peak_memory(ct_device_kind kind, int64_t *out);
 // forward pass frees and allocates the same few sizes over and over, and fresh pages cost as much as the operations.
 int ct_keep_freed_memory(void);
 
+// Makes the C allocator map every block above 1 MiB by itself and unmap it when it is freed, so that the process holds
+// what is in use and nothing else. glibc raises that limit up to 32 MiB by itself, and the heap then fragments.
+int ct_return_freed_memory(void);
+
 // Gives memory that the C allocator keeps for reuse back to the system.
 int ct_release_unused_memory(void);
 

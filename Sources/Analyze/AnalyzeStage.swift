@@ -34,6 +34,7 @@ package struct AnalyzeStage {
 
     /// - Parameter progress: throwing from it ends the run; the moments that it has collected stay.
     package func run(progress: Progress) throws -> SensitivityMap {
+        TorchRuntime.returnFreedMemory()
         let configuration = try ModelConfiguration(folder: source)
         let checkpoint = try Checkpoint(source)
         guard checkpoint.manifest == nil else { throw AnalyzeError.compressed(folder: source) }

@@ -41,6 +41,7 @@ package struct CompressStage {
     /// - Parameter progress: throwing from it ends the run between two steps; it can be continued.
     package func run(progress: Progress) throws -> CompressionReport {
         let start = Date()
+        TorchRuntime.returnFreedMemory()
         let configuration = try ModelConfiguration(folder: source)
         let checkpoint = try Checkpoint(source)
         guard checkpoint.manifest == nil else {

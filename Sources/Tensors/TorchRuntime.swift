@@ -41,6 +41,12 @@ package enum TorchRuntime {
         TorchCall.query("keepFreedMemory") { ct_keep_freed_memory() }
     }
 
+    /// Returns large blocks to the system as soon as they are freed: for work whose peak memory matters
+    /// more than a few per cent of its time.
+    package static func returnFreedMemory() {
+        TorchCall.query("returnFreedMemory") { ct_return_freed_memory() }
+    }
+
     /// Gives memory that the allocator keeps for reuse back to the system.
     package static func releaseUnusedMemory() {
         TorchCall.query("releaseUnusedMemory") { ct_release_unused_memory() }

@@ -95,7 +95,9 @@ struct CompressCommand: ParsableCommand {
     func run() throws {
         let device = try compute.resolve()
         let isQuiet = result.quiet || result.json
-        let text = try calibration.text(for: model, on: device, isQuiet: isQuiet)
+        let text =
+            try unweighted
+            ? CalibrationText.text([]) : calibration.text(for: model, on: device, isQuiet: isQuiet)
         var settings = CompressionSettings(try goal(text, device, isQuiet: isQuiet))
         settings.fit.shrinkage = shrinkage
         settings.fit.isWeighted = !unweighted

@@ -97,7 +97,7 @@ struct InterruptionTests {
             other[3] = "0.6"
             let refused = try Program.run(other)
             #expect(refused.status == 1)
-            #expect(refused.errors.contains("another keep"))
+            #expect(refused.errors.contains("another budget"))
             #expect(try Program.run(other + ["--restart"]).status == 0)
         }
     }

@@ -59,6 +59,49 @@ struct PipelineTests {
         }
     }
 
+    @Test(
+        "analyze, plan and compress make what compress makes of itself, and better than one format")
+    func planned() throws {
+        try withScratch { scratch in
+            let text = [
+                "--calibration", Program.root + "/Examples/calibration.txt", "--windows", "4",
+            ]
+            let (map, plan) = (scratch.path("map.json"), scratch.path("plan.json"))
+            let analyzed = try Program.run(
+                ["analyze", Program.tiny, "--window", "256", "--output", map, "--json"] + text)
+            #expect(analyzed.status == 0, "\(analyzed.errors)")
+            #expect((try analyzed.json()["matrices"] as? [Any])?.count == 42)
+            #expect(try Program.run("plan", map, "--keep", "0.6", "--output", plan).status == 0)
+
+            func compress(_ output: String, _ arguments: [String]) throws -> Double {
+                let folder = scratch.path(output)
+                let result = try Program.run(
+                    ["compress", Program.tiny, "--window", "256", "--output", folder, "--json"]
+                        + arguments + text)
+                let report = try result.json()
+                let after = try #require(report["linear_parameters_after"] as? Int)
+                #expect(after <= 2_831_155, "60% of 4,718,592")
+                #expect(after > 2_800_000, "most of the budget is used")
+                let evaluation = try Program.run(
+                    "evaluate", folder, "--reference", Program.tiny, "--text", Program.text,
+                    "--window", "256", "--windows", "8", "--json"
+                ).json()
+                #expect(evaluation["linear_parameters"] as? Int == after)
+                return try #require(evaluation["kl_mean"] as? Double)
+            }
+            let planned = try compress("planned", ["--plan", plan])
+            let direct = try compress("direct", ["--keep", "0.6"])
+            #expect(planned == direct)
+            let weights = ["planned", "direct"].map {
+                FileManager.default.contents(atPath: scratch.path($0) + "/model.safetensors")
+            }
+            #expect(weights[0] == weights[1])
+            let uniform = try compress(
+                "uniform", ["--format", "pivoted-low-rank", "--keep", "0.6"])
+            #expect(planned < uniform)
+        }
+    }
+
     @Test("generation streams the text that --json reports")
     func generation() throws {
         let arguments = [

@@ -23,6 +23,13 @@ struct Program {
     static let tiny = root + "/Models/tiny"
     static let text = root + "/Examples/evaluation.txt"
 
+    /// What the program under test keeps between runs, apart from the user's own; new for every test run.
+    static let cache: String = {
+        let folder = root + "/.build/test-cache"
+        try? FileManager.default.removeItem(atPath: folder)
+        return folder
+    }()
+
     /// Starts the program; output goes to files, so that no pipe can fill up.
     static func start(_ arguments: [String], in folder: Scratch) throws -> Running {
         try Running(path, arguments, in: folder)
@@ -53,6 +60,8 @@ struct Program {
             process.executableURL = URL(fileURLWithPath: path)
             process.arguments = arguments
             process.currentDirectoryURL = URL(fileURLWithPath: Program.root)
+            process.environment = ProcessInfo.processInfo.environment.merging(
+                ["MINIMA_CACHE": Program.cache]) { _, ours in ours }
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
             process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))

@@ -206,6 +206,94 @@ struct CompressStageTests {
         }
     }
 
+    private func plan(
+        _ change: (LinearModule) -> MatrixPlan?, source: Fingerprint? = nil
+    ) throws -> CompressionPlan {
+        CompressionPlan(
+            source: try source ?? Checkpoint(Self.tiny).fingerprint(), settings: [:],
+            matrices: try ModelConfiguration(folder: Self.tiny).linearModules.compactMap(change))
+    }
+
+    private func planned(_ plan: CompressionPlan, _ output: String) -> CompressStage {
+        CompressStage(
+            source: Self.tiny, output: output, settings: CompressionSettings(.plan(plan)),
+            calibration: .text(windows(2, 32)))
+    }
+
+    @Test("a plan is carried out matrix by matrix; what it leaves dense stays as it is")
+    func plans() throws {
+        try withFolder { folder in
+            let plan = try plan { module in
+                let isCompressed = module.name.hasPrefix("model.layers.2.") && module.rows != 128
+                return MatrixPlan(
+                    module, isCompressed ? .pivotedLowRank(rank: 40) : .dense, as: .bfloat16)
+            }
+            let report = try planned(plan, "\(folder)/out").run { _, _, _ in }
+            #expect(report.matrices.count == 5, "q, o, gate, up and down of block 2")
+            let (source, result) = (try Checkpoint(Self.tiny), try Checkpoint("\(folder)/out"))
+            #expect(result.manifest?.matrices.count == 5)
+            #expect(result.manifest?.plan.matrices == plan.matrices)
+            for name in [
+                "model.layers.2.self_attn.k_proj.weight", "model.layers.5.mlp.up_proj.weight",
+            ] {
+                #expect(
+                    try result.tensor(named: name).elements(as: Float.self)
+                        == (try source.tensor(named: name).elements(as: Float.self)))
+            }
+            #expect(result.info("model.layers.2.mlp.up_proj.weight") == nil)
+        }
+    }
+
+    @Test("a plan for another checkpoint, or for other matrices, is refused by name")
+    func foreignPlans() throws {
+        try withFolder { folder in
+            func refusal(_ plan: CompressionPlan) throws -> String {
+                let error = try #require(throws: CompressError.self) {
+                    try planned(plan, "\(folder)/out").run { _, _, _ in }
+                }
+                return "\(error)"
+            }
+            func dense(_ module: LinearModule) -> MatrixPlan {
+                MatrixPlan(module, .dense, as: .bfloat16)
+            }
+            let other = Fingerprint(hashing: [[1]])
+            let foreign = try refusal(try plan(dense, source: other))
+            #expect(foreign.contains(other.hex.prefix(12)))
+            let name = "model.layers.1.mlp.down_proj"
+            let incomplete = try refusal(try plan { $0.name == name ? nil : dense($0) })
+            #expect(incomplete.contains(name))
+            let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+            #expect(left.isEmpty)
+        }
+    }
+
+    @Test("anchored fits leave the compressed model's hidden states closer to the dense model's")
+    func anchoring() throws {
+        try withFolder { folder in
+            func distance(anchor: Double?) throws -> Double {
+                var stage = stage("\(folder)/\(anchor ?? 0)", .pivotedLowRank, keep: 0.5)
+                var settings = stage.settings
+                settings.fit.anchor = anchor
+                stage = CompressStage(
+                    source: stage.source, output: stage.output, settings: settings,
+                    calibration: stage.calibration)
+                _ = try stage.run { _, _, _ in }
+                let configuration = try ModelConfiguration(folder: Self.tiny)
+                let dense = try CausalLanguageModel(try Checkpoint(Self.tiny), configuration)
+                let other = try CausalLanguageModel(try Checkpoint(stage.output), configuration)
+                let ids = try Tensor(windows(3, 64).flatMap { $0 }, shape: [3, 64])
+                var none: KVCache?
+                let (x, y) = (
+                    try dense.hiddenStates(ids, cache: &none),
+                    try other.hiddenStates(ids, cache: &none)
+                )
+                return try (x - y).squared().sum().scalar()
+            }
+            let (plain, anchored) = (try distance(anchor: nil), try distance(anchor: 1))
+            #expect(anchored < 0.7 * plain)
+        }
+    }
+
     @Test("dense export multiplies out what the compressed model computes with")
     func export() throws {
         try withFolder { folder in
