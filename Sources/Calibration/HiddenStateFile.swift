@@ -3,6 +3,7 @@
 // machine that is far smaller than its calibration text.
 import Artifacts
 import Foundation
+import Models
 import Tensors
 
 /// Hidden states `[windows, tokens, hidden]` in float32.
@@ -27,6 +28,20 @@ package struct HiddenStateFile {
     /// Begins the file under a temporary name.
     package func create() throws -> Writer {
         Writer(try SafetensorsWriter(path, declaring: [declaration]), self)
+    }
+
+    /// Writes what the first block reads: the embeddings of the windows.
+    package func writeEmbeddings(
+        of windows: [[Int]], _ checkpoint: Checkpoint, _ configuration: ModelConfiguration
+    ) throws {
+        let ends = try ModelEnds(
+            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: .cpu))
+        let writer = try create()
+        for (index, window) in windows.enumerated() {
+            let ids = try Tensor(window, shape: [1, window.count])
+            try writer.write(try ends.embed(ids), window: index)
+        }
+        try writer.finish()
     }
 
     package func remove() throws {

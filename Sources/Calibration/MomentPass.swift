@@ -113,7 +113,9 @@ package struct MomentPass {
             for _ in windows { try step() }
             return
         }
-        if layer == 0, !states(0).exists { try embed() }
+        if layer == 0, !states(0).exists {
+            try states(0).writeEmbeddings(of: windows, checkpoint, configuration)
+        }
         let (block, rotary, reader) = (try block(layer), rotary(), try states(layer).open())
         let writer = try states(layer + 1).create()
         let observer = InputSums()
@@ -134,17 +136,6 @@ package struct MomentPass {
         }
         try cache.write(moments, layer: layer)
         TorchRuntime.releaseUnusedMemory()
-    }
-
-    private func embed() throws {
-        let ends = try ModelEnds(
-            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: .cpu))
-        let writer = try states(0).create()
-        for (index, window) in windows.enumerated() {
-            try writer.write(
-                try ends.embed(try Tensor(window, shape: [1, window.count])), window: index)
-        }
-        try writer.finish()
     }
 
     // MARK: Backward

@@ -147,7 +147,7 @@ package struct CompressStage {
             }
             let streams = isWeighted ? streams(layer, windows, configuration, run) : nil
             if layer == 0, let start = streams?.dense, !start.exists {
-                try embed(windows, checkpoint, configuration, into: start)
+                try start.writeEmbeddings(of: windows, checkpoint, configuration)
             }
             let fitted = try compressor.compress(layer, streams, step: step)
             try BlockRecord.write(fitted.map(\.record), to: run.recordPath(layer))
@@ -177,20 +177,6 @@ package struct CompressStage {
             compressedMiddle: file(.compressedMiddle, layer),
             nextDense: isLast ? nil : file(.dense, layer + 1),
             nextCompressed: isLast ? nil : file(.compressed, layer + 1))
-    }
-
-    private func embed(
-        _ windows: [[Int]], _ checkpoint: Checkpoint, _ configuration: ModelConfiguration,
-        into states: HiddenStateFile
-    ) throws {
-        let ends = try ModelEnds(
-            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: .cpu))
-        let writer = try states.create()
-        for (index, window) in windows.enumerated() {
-            try writer.write(
-                try ends.embed(try Tensor(window, shape: [1, window.count])), window: index)
-        }
-        try writer.finish()
     }
 
     // MARK: Files

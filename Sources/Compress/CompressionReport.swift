@@ -8,7 +8,8 @@ package struct CompressionReport: Codable, Sendable {
         package let columns: Int
         package let format: Format
         package let parameters: Int
-        /// E‖(W − Ŵ)x‖² / E‖Wx‖² over the calibration text.
+        /// Of the fit, in its own norm: E‖L_Gᵀ(y − Ŵx̂)‖² less what no matrix can avoid, over
+        /// E‖L_Gᵀ·T·x̂‖², with T the best dense matrix. Unanchored and one-sided: E‖(W − Ŵ)x‖² / E‖Wx‖².
         package let relativeError: Double
 
         private enum CodingKeys: String, CodingKey {

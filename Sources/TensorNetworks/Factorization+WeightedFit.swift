@@ -125,7 +125,7 @@ private struct JointFit {
     /// Descends from `start` over all values of all terms; never ends above it.
     func improved(_ start: [Factorization], _ options: FitOptions) throws -> [Factorization] {
         let before = try error(start)
-        guard objective.energy > 0, before - objective.floor > 1e-24, options.iterations > 0 else {
+        guard objective.energy > 0, before > 1e-24, options.iterations > 0 else {
             return start
         }
         let isSmall = objective.rows * objective.columns <= Self.doublePrecisionCount

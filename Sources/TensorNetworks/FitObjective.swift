@@ -1,12 +1,11 @@
 import Tensors
 
-/// What a fit minimises: E‖L_Gᵀ(W·x − Ŵ·x̂)‖² with G = L_G·L_Gᵀ = E[ggᵀ], where x̂ is the input that the
-/// compressed layer will see and x the one that the dense layer saw (DESIGN.md 6).
+/// What a fit minimises: E‖L_Gᵀ(y − Ŵ·x̂)‖² with G = L_G·L_Gᵀ = E[ggᵀ], where x̂ is the input that the
+/// compressed layer will see and y what is wanted of it there (DESIGN.md 6).
 ///
-/// With  = E[x̂x̂ᵀ], C = E[xx̂ᵀ] and A = E[xxᵀ] this is
-/// J(Ŵ) = tr(G Ŵ Â Ŵᵀ) − 2 tr(G W C Ŵᵀ) + tr(G W A Wᵀ), and completing the square,
-/// J(Ŵ) = ‖L_Gᵀ(Ŵ − T)L‖² + floor with T = W·C·Â⁻¹. So every fit approximates one target matrix T in one
-/// weighted norm, and no fit needs to know which case it is in. Where C =  the target is W.
+/// With  = E[x̂x̂ᵀ] and P = E[y·x̂ᵀ] this is tr(G Ŵ Â Ŵᵀ) − 2 tr(G P Ŵᵀ) + const, and completing the square,
+/// ‖L_Gᵀ(Ŵ − T)L‖² + const with T = P·Â⁻¹. So every fit approximates one target matrix T in one weighted
+/// norm, and no fit needs to know which case it is in. Where y = W·x̂ the target is W.
 package struct FitObjective {
     /// T `[rows, columns]`, float64.
     package let target: Tensor
@@ -14,55 +13,36 @@ package struct FitObjective {
     package let input: SecondMoment
     /// G; `nil` is the identity.
     package let output: SecondMoment?
-    /// What even an unrestricted Ŵ leaves, over `energy`; 0 where C = Â.
-    package let floor: Double
-    /// tr(G W A Wᵀ) with the moments as scaled by `SecondMoment`.
+    /// tr(G T Â Tᵀ) with the moments as scaled by `SecondMoment`.
     package let energy: Double
 
+    /// Of moments that no other objective shares.
     /// - Parameters:
     ///   - weight: W `[rows, columns]`.
     ///   - input: Â `[columns, columns]`; `nil` is the identity.
-    ///   - cross: C `[columns, columns]`; `nil` where x̂ = x.
-    ///   - dense: A `[columns, columns]`, for the value of J alone; `nil` takes Â.
+    ///   - wanted: P `[rows, columns]`, which is used up; `nil` where y = W·x̂.
     ///   - output: G `[rows, rows]`; `nil` is the identity.
-    ///   - shrinkage: share of mean(diag Â)·I mixed into  and A, and into C, where it draws Ŵ
-    ///     towards W.
+    ///   - shrinkage: share of mean(diag Â)·I mixed into Â, where it draws Ŵ towards W.
     ///   - outputShrinkage: the same for G.
     package init(
-        weight: Tensor, input: Tensor? = nil, cross: Tensor? = nil, dense: Tensor? = nil,
-        output: Tensor? = nil, shrinkage: Double = 0.01, outputShrinkage: Double = 0.01
+        weight: Tensor, input: Tensor? = nil, wanted: Tensor? = nil, output: Tensor? = nil,
+        shrinkage: Double = 0.01, outputShrinkage: Double = 0.01
     ) throws {
         let shape = weight.shape
         guard shape.count == 2, shape[0] > 0, shape[1] > 0 else {
             throw NetworkError.format(
                 .size(rows: shape.first ?? 0, columns: shape.count == 2 ? shape[1] : 0))
         }
-        let (rows, columns) = (shape[0], shape[1])
-        let w = try weight.detached().converted(to: .float64)
-        try w.requireFinite("the weight")
-        let identity = try Tensor.identity(columns, .float64, on: w.device)
-        let moment = try SecondMoment(
-            input ?? identity, size: columns, shrinkage: shrinkage, name: "the input moment")
-        self.input = moment
-        self.output = try output.map {
-            try SecondMoment($0, size: rows, shrinkage: outputShrinkage, name: "the output moment")
-        }
-        let metric = WeightedMetric(input: moment.matrix, output: self.output?.matrix)
-        if let cross {
-            let c = try Self.aligned(cross, with: moment, shrinkage: shrinkage, identity)
-            let factor = try moment.factor()
-            target = try factor.solving(factor.solvingTransposed(w.matmul(c)))
-            let a = try dense.map {
-                try Self.aligned($0, with: moment, shrinkage: shrinkage, identity)
-            }
-            energy = try WeightedMetric(input: a ?? moment.matrix, output: metric.output)
-                .squaredNorm(w)
-            floor = energy > 0 ? (energy - (try metric.squaredNorm(target))) / energy : 0
-        } else {
-            target = w
-            energy = try metric.squaredNorm(w)
-            floor = 0
-        }
+        let identity = try Tensor.identity(shape[1], .float64, on: weight.device)
+        try self.init(
+            weight: weight,
+            moment: SecondMoment(
+                input ?? identity, size: shape[1], shrinkage: shrinkage, name: "the input moment"),
+            wanted: wanted,
+            output: output.map {
+                try SecondMoment(
+                    $0, size: shape[0], shrinkage: outputShrinkage, name: "the output moment")
+            })
     }
 
     /// E‖L_Gᵀ(y − Ŵ·x̂)‖² for outputs y that are wanted of the layer, whatever they come from: W·x of the
@@ -95,7 +75,6 @@ package struct FitObjective {
         target = try wanted.map { try Self.target(w, moment, $0) } ?? w
         input = moment
         self.output = output
-        floor = 0
         energy = try WeightedMetric(input: moment.matrix, output: output?.matrix)
             .squaredNorm(target)
     }
@@ -130,20 +109,7 @@ package struct FitObjective {
 
     private init(target: Tensor, like other: FitObjective) {
         self.target = target
-        (input, output, floor, energy) = (other.input, other.output, other.floor, other.energy)
-    }
-
-    /// A moment scaled and shrunk as  was.
-    private static func aligned(
-        _ moment: Tensor, with other: SecondMoment, shrinkage: Double, _ identity: Tensor
-    ) throws -> Tensor {
-        guard moment.shape == identity.shape else {
-            throw NetworkError.shape(
-                part: "the cross moment", expected: identity.shape, found: moment.shape)
-        }
-        let raw = try moment.converted(to: .float64)
-        try raw.requireFinite("the cross moment")
-        return try raw / other.scale * (1 - shrinkage) + identity * shrinkage
+        (input, output, energy) = (other.input, other.output, other.energy)
     }
 
     package var rows: Int { target.shape[0] }
@@ -154,13 +120,13 @@ package struct FitObjective {
 
     var metric: WeightedMetric { WeightedMetric(input: input.matrix, output: output?.matrix) }
 
-    /// J(Ŵ) / tr(G W A Wᵀ); 0 for a zero matrix that is represented exactly.
+    /// ‖L_Gᵀ(Ŵ − T)L‖² / ‖L_Gᵀ·T·L‖²; 0 for a zero matrix that is represented exactly.
     /// - Parameter estimate: Ŵ `[rows, columns]`.
     package func relativeError(of estimate: Tensor) throws -> Double {
         let error = try estimate.detached().converted(to: .float64) - target
         let squared = try metric.squaredNorm(error)
         guard energy > 0 else { return squared > 0 ? .infinity : 0 }
-        return squared / energy + floor
+        return squared / energy
     }
 }
 

@@ -48,7 +48,7 @@ struct ClosedFormTests {
         let ahat = try shifted.transposed().matmul(shifted) / 400
         let c = try x.transposed().matmul(shifted) / 400
         let objective = try FitObjective(
-            weight: w, input: ahat, cross: c, dense: a, output: g, shrinkage: 0,
+            weight: w, input: ahat, wanted: w.matmul(c), output: g, shrinkage: 0,
             outputShrinkage: 0)
         let fit = try Factorization.lowRank(WeightedSpectrum(of: objective).lowRank(7))
             .reconstructed()
@@ -60,7 +60,8 @@ struct ClosedFormTests {
             try (x.linear(w) - shifted.linear(estimate)).matmul(lg).squared().sum().scalar()
         }
         let zero = try Tensor.zeros([m, n], .float64)
-        let expected = try loss(fit) / loss(zero)
+        let least = try loss(objective.target)
+        let expected = try (loss(fit) - least) / (loss(zero) - least)
         #expect(abs(try objective.relativeError(of: fit) / expected - 1) < 1e-9)
         // Ignoring the shift is worse, which the data agree with.
         let naive = try Factorization.lowRank(
@@ -80,8 +81,7 @@ struct ClosedFormTests {
         let ahat = try shifted.transposed().matmul(shifted) / 200
         let c = try x.transposed().matmul(shifted) / 200
         let objective = try FitObjective(
-            weight: w, input: ahat, cross: c, dense: x.transposed().matmul(x) / 200,
-            shrinkage: 0)
+            weight: w, input: ahat, wanted: w.matmul(c), shrinkage: 0)
         let closed = try Factorization.lowRank(WeightedSpectrum(of: objective).lowRank(rank))
         let wc = try w.matmul(c)
         var v = try Samples.matrix(rank, n, seed: 25)

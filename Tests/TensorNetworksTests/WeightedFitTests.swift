@@ -88,16 +88,20 @@ struct WeightedFitTests {
             try a.transposed().matmul(b) / 300
         }
         let objective = try FitObjective(
-            weight: w, input: moment(shifted, shifted), cross: moment(x, shifted),
-            dense: moment(x, x), shrinkage: 0)
+            weight: w, input: moment(shifted, shifted), wanted: w.matmul(moment(x, shifted)),
+            shrinkage: 0)
+        let y = try x.linear(w)
+        // What no matrix can do better than, and the scale of the errors.
+        let best = try shifted.linear(objective.target)
+        let floor = try (y - best).squared().sum().scalar()
+        let energy = try best.squared().sum().scalar()
         for kind in Self.kinds {
             let format = try #require(
                 Format.fitting(kind, rows: m, columns: n, parameters: m * n / 2))
             let fit = try Factorization.fit(objective, format: format)
-            let y = try x.linear(w)
-            let error = try relativeDistance(fit.factorization.apply(shifted), y)
-            #expect(abs(error * error / fit.relativeError - 1) < 1e-6)
-            #expect(fit.relativeError > objective.floor)
+            let error = try (fit.factorization.apply(shifted) - y).squared().sum().scalar()
+            #expect(error > floor)
+            #expect(abs((error - floor) / energy / fit.relativeError - 1) < 1e-6)
         }
     }
 }
@@ -195,8 +199,8 @@ struct DifficultMomentTests {
             #expect(throws: NetworkError.notFinite("the input moment")) {
                 try FitObjective(weight: w, input: bad)
             }
-            #expect(throws: NetworkError.notFinite("the cross moment")) {
-                try FitObjective(weight: w, input: good, cross: bad)
+            #expect(throws: NetworkError.notFinite("the wanted outputs' moment")) {
+                try FitObjective(weight: w, input: good, wanted: bad.copied())
             }
             #expect(throws: NetworkError.notFinite("the output moment")) {
                 try FitObjective(weight: w, output: bad)
