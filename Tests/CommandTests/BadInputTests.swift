@@ -74,14 +74,14 @@ struct BadInputTests {
             for arguments in [
                 ["generate", model, "x"],
                 ["evaluate", model, "--text", Program.text, "--window", "64"],
-                [
-                    "compress", model, "--format", "low-rank", "--unweighted", "--output",
-                    scratch.path("o"),
-                ],
                 ["compress", model, "--windows", "2", "--quiet", "--output", scratch.path("o")],
                 [
                     "analyze", model, "--quiet", "--calibration", Program.text, "--output",
                     scratch.path("map.json"),
+                ],
+                [
+                    "compress", model, "--format", "low-rank", "--unweighted", "--output",
+                    scratch.path("o"),
                 ],
             ] {
                 try expectFailure(arguments, naming: "model.safetensors", "NaN", in: scratch)
