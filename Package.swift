@@ -32,6 +32,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", exact: "7.10.0"),
     ],
     targets: [
         .systemLibrary(name: "CTorch", path: "native"),
@@ -45,15 +46,27 @@ let package = Package(
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
         target("Calibration", ["Tensors", "Artifacts", "Models"]),
-        target("Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
+        target(
+            "Analyze",
+            [
+                "Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         target("Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        target(
+            "Compare",
+            [
+                "Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration", "Analyze",
+                "Compress", "Evaluate",
+            ]),
+        target("Report", ["TensorNetworks", "Artifacts"]),
         .executableTarget(
             name: "minima",
             dependencies: [
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
-                "Analyze", "Compress", "Generate", "Evaluate",
+                "Analyze", "Compress", "Generate", "Evaluate", "Compare", "Report",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swiftSettings),
 
@@ -67,6 +80,7 @@ let package = Package(
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        tests(of: "Report", ["TensorNetworks", "Artifacts", "Tensors"]),
         // Runs the built program as a user does.
         .testTarget(name: "CommandTests", dependencies: ["minima"], swiftSettings: swiftSettings),
     ]

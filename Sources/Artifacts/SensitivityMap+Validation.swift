@@ -53,6 +53,7 @@ extension MatrixSensitivity {
         }
         guard candidate.format != .dense else { throw fault("is listed, which is understood") }
         try requireFinite(candidate.predictedKL, "predicted_kl")
+        if let measured = candidate.measuredKL { try requireFinite(measured, "measured_kl") }
         let region = MatrixRegion(rows: 0..<rows, columns: 0..<columns)
         let parts = try region.parts(of: candidate.format, matrix: name)
         var (parameters, bytes) = (0, 0)

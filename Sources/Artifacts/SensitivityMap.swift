@@ -81,27 +81,35 @@ package struct Candidate: Codable, Hashable, Sendable {
     /// Rise of the model's mean KL divergence from the dense model, in nats per token, when this
     /// matrix alone takes the format.
     package let predictedKL: Double
+    /// The same rise, measured on calibration text; most candidates have none.
+    package let measuredKL: Double?
 
-    package init(format: Format, parameters: Int, bytes: Int, predictedKL: Double) {
+    package init(
+        format: Format, parameters: Int, bytes: Int, predictedKL: Double,
+        measuredKL: Double? = nil
+    ) {
         self.format = format
         self.parameters = parameters
         self.bytes = bytes
         self.predictedKL = predictedKL
+        self.measuredKL = measuredKL
     }
 
     /// Counts what the format takes.
     package init(
-        _ format: Format, rows: Int, columns: Int, as type: ElementType, predictedKL: Double
+        _ format: Format, rows: Int, columns: Int, as type: ElementType, predictedKL: Double,
+        measuredKL: Double? = nil
     ) throws(FormatError) {
         self.init(
             format: format,
             parameters: try format.parameterCount(rows: rows, columns: columns),
             bytes: try format.byteCount(rows: rows, columns: columns, as: type),
-            predictedKL: predictedKL)
+            predictedKL: predictedKL, measuredKL: measuredKL)
     }
 
     private enum CodingKeys: String, CodingKey {
         case format, parameters, bytes
         case predictedKL = "predicted_kl"
+        case measuredKL = "measured_kl"
     }
 }

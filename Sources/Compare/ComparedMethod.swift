@@ -1,0 +1,4 @@
+/// A way to compress a model that `minima compare` measures.
+package enum ComparedMethod: String, CaseIterable, Sendable {
+    case minima
+}

@@ -1,0 +1,4 @@
+/// One HTML file that needs nothing else.
+package struct ReportPage {
+    package init() {}
+}
