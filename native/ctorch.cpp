@@ -188,6 +188,17 @@ int ct_random(const int64_t *dims, int rank, bool normal, uint64_t seed, ct_dtyp
     });
 }
 
+int ct_noise(const int64_t *dims, int rank, uint64_t seed, ct_dtype type, ct_device_kind kind,
+             int index, ct_tensor **out) {
+    return made(out, [&] {
+        auto wanted = options(type, kind, index);
+        // A copy of the device's own generator: its state is not disturbed.
+        auto generator = at::globalContext().defaultGenerator(wanted.device()).clone();
+        generator.set_current_seed(seed);
+        return at::randn(list(dims, rank), generator, wanted);
+    });
+}
+
 int ct_from_memory(void *data, const int64_t *dims, int rank, ct_dtype type,
                    void (*release)(void *), void *context, ct_tensor **out) {
     return made(out, [&] {
@@ -511,6 +522,9 @@ int ct_qr(const ct_tensor *t, ct_tensor **q, ct_tensor **r) {
 }
 int ct_eigh(const ct_tensor *t, ct_tensor **values, ct_tensor **vectors) {
     return guarded([&] { write_pair(at::linalg_eigh(t->value), values, vectors); });
+}
+int ct_eigvalsh(const ct_tensor *t, ct_tensor **values) {
+    return made(values, [&] { return at::linalg_eigvalsh(t->value); });
 }
 int ct_cholesky(const ct_tensor *t, ct_tensor **lower, int *info) {
     return guarded([&] {

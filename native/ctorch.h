@@ -72,6 +72,8 @@ int ct_arange(double start, double end, double step, ct_dtype, ct_device_kind, i
 int ct_eye(int64_t rows, int64_t columns, ct_dtype, ct_device_kind, int index, ct_tensor **out);
 // Standard normal (`normal`) or uniform [0, 1) values from a generator of their own, on the CPU.
 int ct_random(const int64_t *dims, int rank, bool normal, uint64_t seed, ct_dtype, ct_tensor **out);
+/* Made where it stays: other devices give other values. */
+int ct_noise(const int64_t *dims, int rank, uint64_t seed, ct_dtype, ct_device_kind, int index, ct_tensor **out);
 // Borrows `data`, contiguous in row-major order, without copying; `release(context)` runs when the
 // last tensor that views it is freed.
 int ct_from_memory(void *data, const int64_t *dims, int rank, ct_dtype,
@@ -153,6 +155,7 @@ int ct_svd(const ct_tensor *, ct_tensor **u, ct_tensor **s, ct_tensor **vh);
 int ct_svdvals(const ct_tensor *, ct_tensor **s);
 int ct_qr(const ct_tensor *, ct_tensor **q, ct_tensor **r);
 int ct_eigh(const ct_tensor *, ct_tensor **values, ct_tensor **vectors);
+int ct_eigvalsh(const ct_tensor *, ct_tensor **values);
 // `info` is 0 where the matrix is positive definite, else the order of the failing minor.
 int ct_cholesky(const ct_tensor *, ct_tensor **lower, int *info);
 int ct_solve(const ct_tensor *a, const ct_tensor *b, ct_tensor **x);

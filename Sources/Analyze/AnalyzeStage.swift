@@ -1,9 +1,7 @@
 // dense checkpoint + calibration text → sensitivity map: what every format of every matrix would cost.
 //
-// To second order the rise of the model's KL divergence is ½·E‖g·(W − Ŵ)x‖² = ½·tr(G E A Eᵀ), with A the
-// moment of a layer's input and G that of the loss's gradient by its output (K-FAC, Martens & Grosse 2015,
-// arXiv 1503.05671). In the norm of A and G a matrix has singular values, and what rank k costs is half
-// the energy behind the k-th: one eigenproblem per matrix prices all of its ranks.
+// Blocks are priced in the course of the backward pass that collects their moments, so that nothing needs
+// to hold the moments of the whole model: of a model of 32 billion weights they would take 400 GB.
 import Artifacts
 import Calibration
 import Foundation
@@ -12,152 +10,189 @@ import TensorNetworks
 import Tensors
 
 package struct AnalyzeStage {
-    package let source: String
+    package let model: Model
     package let calibration: CalibrationText
     /// The input moments are regularised: A ← (1 − α)·A + α·mean(diag A)·I with this α.
     package var shrinkage = 0.01
     /// The same for the output moments.
     package var outputShrinkage = 0.05
+    /// Formats that are priced beside pivoted low rank; each is fitted in several sizes, which takes a
+    /// hundred times as long.
+    package var formats: [Format.Kind] = []
+    package var patching = Patching.whole
     /// Seed of the labels that are drawn from the model.
     package var seed: UInt64 = 0
     package var device = Device.cpu
     /// Folder of moments that runs share.
     package var cache = MomentCache.defaultRoot
 
+    /// What is analysed.
+    package enum Model {
+        case folder(String)
+        /// Random weights in place of a checkpoint, to measure what the analysis of such a model takes.
+        case random(RandomModel)
+    }
+
     package init(source: String, calibration: CalibrationText) {
-        self.source = source
+        self.init(.folder(source), calibration: calibration)
+    }
+
+    package init(_ model: Model, calibration: CalibrationText) {
+        self.model = model
         self.calibration = calibration
     }
 
     /// Steps done of how many, and what the last one was.
-    package typealias Progress = (_ done: Int, _ total: Int, _ note: String) throws -> Void
+    package typealias Progress = (_ done: Int, _ total: Int, _ step: AnalyzeStep) throws -> Void
 
     /// - Parameter progress: throwing from it ends the run; the moments that it has collected stay.
     package func run(progress: Progress) throws -> SensitivityMap {
         TorchRuntime.returnFreedMemory()
-        let configuration = try ModelConfiguration(folder: source)
-        let checkpoint = try Checkpoint(source)
-        guard checkpoint.manifest == nil else { throw AnalyzeError.compressed(folder: source) }
-        try checkpoint.validate(against: configuration)
-        let fingerprint = try checkpoint.fingerprint()
+        let (weights, configuration, fingerprint) = try opened()
         let windows = try calibration.windows(of: fingerprint, keptIn: cache)
-        let pass = try MomentPass(
-            checkpoint, configuration, source: fingerprint, windows: windows, seed: seed,
+        var pass = try MomentPass(
+            weights, configuration, source: fingerprint, windows: windows, seed: seed,
             on: device, root: cache)
+        if case .random = model { pass.keeping = .nothing }
         let kept = "\(pass.cache.folder)/sensitivity.json"
         let settings = settings(windows)
         if let map = try? SensitivityMap.read(kept), map.settings == settings { return map }
-        let modules = configuration.linearModules.count
-        let passed = MomentPass.passes * configuration.layerCount * windows.count
-        let total = passed + modules
-        try pass.run { done, _, note in try progress(done, total, note) }
 
-        var found: [Priced] = []
-        try withoutGradients {
-            for layer in 0..<configuration.layerCount {
-                for input in Projection.Input.allCases {
-                    let moment = try pass.cache.moment(of: input, layer: layer).moved(to: device)
-                    let shared = try SecondMoment(
-                        moment, size: moment.shape[0], shrinkage: shrinkage,
-                        name: "the \(input.rawValue) moment of block \(layer)")
-                    for projection in input.projections {
-                        let module = configuration.module(projection, ofLayer: layer)
-                        let output = try SecondMoment(
-                            pass.cache.moment(of: projection, layer: layer).moved(to: device),
-                            size: module.rows, shrinkage: outputShrinkage,
-                            name: "the output moment of \(module.name)")
-                        found.append(try price(module, checkpoint, shared, output))
-                        TorchRuntime.releaseUnusedMemory()
-                        try progress(passed + found.count, total, module.name)
-                    }
+        let journal = try PricedBlocks(in: pass.cache.folder, settings: settings)
+        let passed = MomentPass.passes * configuration.layerCount * windows.count
+        let total = passed + configuration.linearModules.count
+        var priced = 0
+        func step(_ done: Int, _ step: AnalyzeStep) throws {
+            try progress(done + priced, total, step)
+        }
+        var done = 0
+        try pass.run {
+            done = $0
+            try step(done, .moments($2))
+        } isWanted: {
+            !journal.has($0)
+        } use: { layer, moments in
+            let matrices = try withoutGradients {
+                try price(layer, moments, weights, configuration) {
+                    priced += 1
+                    try step(done, .price($0))
                 }
             }
+            try journal.write(matrices, layer: layer)
         }
+        let matrices = try (0..<configuration.layerCount).flatMap(journal.read)
         let map = SensitivityMap(
-            source: fingerprint, settings: settings, matrices: Self.scored(found))
+            source: fingerprint, settings: settings, matrices: Self.scored(matrices))
         // The next run with the same settings reads it; one with others replaces it.
         try map.write(kept)
+        try journal.remove()
         return map
     }
 
+    private func opened() throws -> (WeightSource, ModelConfiguration, Fingerprint) {
+        switch model {
+        case .folder(let folder):
+            let configuration = try ModelConfiguration(folder: folder)
+            let checkpoint = try Checkpoint(folder)
+            guard checkpoint.manifest == nil else {
+                throw AnalyzeError.compressed(folder: folder)
+            }
+            try checkpoint.validate(against: configuration)
+            return (.checkpoint(checkpoint), configuration, try checkpoint.fingerprint())
+        case .random(let model):
+            let seed = Array("random weights, seed \(model.seed)".utf8)
+            return (
+                .random(model), model.configuration,
+                Fingerprint(hashing: [seed, model.configuration.source])
+            )
+        }
+    }
+
     private func settings(_ windows: [[Int]]) -> [String: JSONValue] {
-        [
+        var settings: [String: JSONValue] = [
             "method": .string("second-order"),
             "tokens": .integer(windows.count * windows[0].count),
             "shrinkage": .number(shrinkage), "output_shrinkage": .number(outputShrinkage),
             "seed": .string("\(seed)"),
         ]
+        if !formats.isEmpty { settings["formats"] = .array(formats.map { .string($0.rawValue) }) }
+        if patching != .whole { settings["patches"] = .string("\(patching)") }
+        return settings
     }
 
     // MARK: Prices
 
-    private struct Priced {
-        let module: LinearModule
-        let elementType: ElementType
-        /// pᵢ = σᵢ² / Σσ², descending.
-        let shares: [Double]
-        let candidates: [Candidate]
-    }
-
     private func price(
-        _ module: LinearModule, _ checkpoint: Checkpoint, _ input: SecondMoment,
-        _ output: SecondMoment
-    ) throws -> Priced {
-        let weight = try WeightLoader(checkpoint, as: .float64, on: device)
-            .tensor(module.weight.name)
-        let objective = try FitObjective(weight: weight, moment: input, output: output)
-        let energies = try WeightedSpectrum(of: objective).energies
-        let type = checkpoint.info(module.weight.name)?.elementType ?? .bfloat16
-        // The moments were scaled to a mean diagonal of 1.
-        let scale = 0.5 * input.scale * output.scale
-        var behind = energies.reduce(0, +)
-        let sum = behind
-        var candidates: [Candidate] = []
-        let step = Self.rankStep(energies.count)
-        for (index, energy) in energies.enumerated() {
-            behind = max(0, behind - energy)
-            let rank = index + 1
-            guard rank.isMultiple(of: step) else { continue }
-            let candidate = try Candidate(
-                .pivotedLowRank(rank: rank), rows: module.rows, columns: module.columns, as: type,
-                predictedKL: scale * behind)
-            guard candidate.parameters < module.rows * module.columns else { break }
-            candidates.append(candidate)
+        _ layer: Int, _ moments: BlockMoments, _ weights: WeightSource,
+        _ configuration: ModelConfiguration, step: (String) throws -> Void
+    ) throws -> [MatrixSensitivity] {
+        let pricer = MatrixPricer(formats: formats)
+        var found: [MatrixSensitivity] = []
+        for input in Projection.Input.allCases {
+            let inputMoment = try moments.moment(of: input).moved(to: device)
+            // Shared by the layers that read the same activation.
+            let whole = try SecondMoment(
+                inputMoment, size: inputMoment.shape[0], shrinkage: shrinkage,
+                name: "the \(input.rawValue) moment of block \(layer)")
+            for projection in input.projections {
+                let module = configuration.module(projection, ofLayer: layer)
+                let weight = try WeightLoader(weights, as: .float64, on: device)
+                    .tensor(module.weight.name)
+                let outputMoment = try moments.moment(of: projection).moved(to: device)
+                let regions = patching.regions(of: projection, configuration)
+                for region in regions.map({ $0.map(Optional.some) }) ?? [nil] {
+                    let rows = region?.rows ?? 0..<module.rows
+                    let columns = region?.columns ?? 0..<module.columns
+                    func moment(
+                        _ moment: Tensor, _ range: Range<Int>, _ shrinkage: Double
+                    ) throws -> SecondMoment {
+                        try SecondMoment(
+                            moment.narrowed(0, range).narrowed(1, range), size: range.count,
+                            shrinkage: shrinkage, name: "a moment of \(module.name)")
+                    }
+                    found.append(
+                        try pricer.price(
+                            module.name, region: region,
+                            weight.narrowed(0, rows).narrowed(1, columns),
+                            as: weights.elementType(module.weight.name) ?? .bfloat16,
+                            columns.count == module.columns
+                                ? whole : moment(inputMoment, columns, shrinkage),
+                            moment(outputMoment, rows, outputShrinkage)))
+                    TorchRuntime.releaseUnusedMemory()
+                }
+                try step(module.name)
+            }
         }
-        return Priced(
-            module: module, elementType: type,
-            shares: sum > 0 ? energies.map { $0 / sum } : energies, candidates: candidates)
-    }
-
-    /// Ranks are multiples of 16, which tensor cores and 16-byte loads want; finer on small matrices,
-    /// where that would be too coarse to spend a budget on.
-    private static func rankStep(_ smallerSide: Int) -> Int {
-        smallerSide >= 1_024 ? 16 : max(1, smallerSide / 128)
+        return found
     }
 
     /// Scores rank the matrices by what they cost where 65% of their parameters remain.
-    private static func scored(_ found: [Priced]) -> [MatrixSensitivity] {
-        let costs = found.map { priced in
-            let budget = Int(0.65 * Double(priced.module.rows * priced.module.columns))
-            return priced.candidates.last { $0.parameters <= budget }?.predictedKL ?? 0
+    static func scored(_ found: [MatrixSensitivity]) -> [MatrixSensitivity] {
+        let costs = found.map { matrix in
+            let budget = Int(0.65 * Double(matrix.rows * matrix.columns))
+            return matrix.candidates.last { $0.parameters <= budget }?.predictedKL ?? 0
         }
         let order = costs.indices.sorted { (costs[$0], $0) < (costs[$1], $1) }
         var scores = [Double](repeating: 0, count: costs.count)
         for (place, index) in order.enumerated() where costs.count > 1 {
             scores[index] = Double(place) / Double(costs.count - 1)
         }
-        return zip(found, scores).map { priced, score in
-            MatrixSensitivity(
-                name: priced.module.name, rows: priced.module.rows, columns: priced.module.columns,
-                elementType: priced.elementType, score: score,
-                entropy: priced.shares.reduce(0) { $0 - ($1 > 0 ? $1 * log($1) : 0) },
-                spectrum: samples(of: priced.shares), candidates: priced.candidates)
-        }
+        return zip(found, scores).map { $0.scored($1) }
     }
+}
 
-    private static func samples(of values: [Double]) -> [Double] {
-        let count = min(values.count, MatrixSensitivity.mostSamples)
-        return (0..<count).map { values[$0 * values.count / count] }
+/// What an analysis has just done.
+package enum AnalyzeStep: CustomStringConvertible, Sendable {
+    /// A window passed through a block.
+    case moments(MomentStep)
+    /// Every candidate of the named matrix has its price.
+    case price(String)
+
+    package var description: String {
+        switch self {
+        case .moments(let step): "\(step)"
+        case .price(let matrix): matrix
+        }
     }
 }
 

@@ -43,12 +43,25 @@ package struct PlanProposal: Sendable {
         isOptimal = solution.isOptimal
         plan = CompressionPlan(
             source: map.source, settings: settings,
-            matrices: zip(map.matrices, choices).map { matrix, choice in
-                let whole = MatrixRegion(rows: 0..<matrix.rows, columns: 0..<matrix.columns)
-                return MatrixPlan(
-                    name: matrix.name, rows: matrix.rows, columns: matrix.columns,
-                    patches: [PatchPlan(whole, choice.format, as: matrix.elementType)])
-            })
+            matrices: Self.matrices(map, choices))
+    }
+
+    private static func matrices(
+        _ map: SensitivityMap, _ choices: [PlanChoice]
+    ) -> [MatrixPlan] {
+        map.matricesByName.map { patches in
+            let plans = patches.indices.map { index in
+                let patch = map.matrices[index]
+                let whole = MatrixRegion(rows: 0..<patch.rows, columns: 0..<patch.columns)
+                return PatchPlan(
+                    patch.region ?? whole, choices[index].format, as: patch.elementType)
+            }
+            let regions = plans.map(\.region)
+            return MatrixPlan(
+                name: map.matrices[patches.startIndex].name,
+                rows: regions.map(\.rows.upperBound).max() ?? 0,
+                columns: regions.map(\.columns.upperBound).max() ?? 0, patches: plans)
+        }
     }
 
     /// Values that the linear layers take.

@@ -72,6 +72,27 @@ extension ModelConfiguration {
             generation: generation, folder: folder)
     }
 
+    /// Reads a configuration that has no model.
+    /// - Parameter layers: as many of its layers at most.
+    package init(file: String, layers: Int? = nil) throws(CheckpointError) {
+        let source = try MappedFile.contents(file, limit: Self.largestFile)
+        let whole = try ModelConfiguration(parsing: source, folder: file)
+        guard let layers, layers < whole.layerCount,
+            case .object(var values) = try JSONValue(parsing: source, of: file)
+        else {
+            self = whole
+            return
+        }
+        values["num_hidden_layers"] = .integer(layers)
+        let bytes: [UInt8]
+        do {
+            bytes = try StrictJSON.encode(values)
+        } catch {
+            throw .manifest(file: file, reason: "\(error)")
+        }
+        try self.init(parsing: bytes, folder: file)
+    }
+
     /// Reads the contents of `config.json` and, where there is one, of `generation_config.json`.
     /// - Parameter folder: for error messages.
     package init(

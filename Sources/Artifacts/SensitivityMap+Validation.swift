@@ -10,13 +10,47 @@ extension SensitivityMap {
         guard version == Self.currentVersion else { throw .version(version, Self.currentVersion) }
         var names: Set<String> = []
         var elements = 0
-        for matrix in matrices {
-            guard names.insert(matrix.name).inserted else { throw .repeated(matrix.name) }
-            try matrix.validate()
-            // Each is below 2^48.
-            elements += matrix.rows * matrix.columns
-            guard elements <= Self.mostElements else { throw .elements(limit: Self.mostElements) }
+        for patches in matricesByName {
+            let name = matrices[patches.startIndex].name
+            guard names.insert(name).inserted else { throw .repeated(name) }
+            for patch in patches {
+                try patch.validate()
+                // Each is below 2^48.
+                elements += patch.rows * patch.columns
+                guard elements <= Self.mostElements else {
+                    throw .elements(limit: Self.mostElements)
+                }
+            }
+            try Self.requireTiling(patches)
         }
+    }
+
+    /// The patches of each matrix; one where it is whole.
+    package var matricesByName: [ArraySlice<MatrixSensitivity>] {
+        var groups: [ArraySlice<MatrixSensitivity>] = []
+        for (index, matrix) in matrices.enumerated() {
+            if let last = groups.last, last.first?.name == matrix.name, matrix.region != nil {
+                groups[groups.count - 1] = matrices[last.startIndex...index]
+            } else {
+                groups.append(matrices[index...index])
+            }
+        }
+        return groups
+    }
+
+    private static func requireTiling(
+        _ patches: ArraySlice<MatrixSensitivity>
+    ) throws(ManifestError) {
+        guard let first = patches.first, first.region != nil else { return }
+        for patch in patches {
+            guard let region = patch.region, region.rows.count == patch.rows,
+                region.columns.count == patch.columns
+            else { throw .size(rows: patch.rows, columns: patch.columns, matrix: patch.name) }
+        }
+        let regions = patches.compactMap(\.region)
+        try MatrixRegion.requireTiling(
+            regions, rows: regions.map(\.rows.upperBound).max() ?? 0,
+            columns: regions.map(\.columns.upperBound).max() ?? 0, of: first.name)
     }
 }
 

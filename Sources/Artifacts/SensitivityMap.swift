@@ -29,13 +29,17 @@ package struct SensitivityMap: JSONArtifact, Hashable, Sendable {
     package var parameterCount: Int { matrices.reduce(0) { $0 + $1.rows * $1.columns } }
 }
 
-/// One matrix of a sensitivity map.
+/// One matrix of a sensitivity map, or one patch of a matrix.
 package struct MatrixSensitivity: Codable, Hashable, Sendable {
     /// Most samples of a spectrum.
     package static let mostSamples = 64
 
     /// The module, as in `model.layers.0.self_attn.q_proj`.
     package let name: String
+    /// Where the patch lies in its matrix; `nil` is the whole matrix. The patches of a matrix follow one
+    /// another and tile it.
+    package let region: MatrixRegion?
+    /// Of the patch.
     package let rows: Int
     package let columns: Int
     /// The type that the checkpoint stores the values in; a network's values keep it.
@@ -52,10 +56,12 @@ package struct MatrixSensitivity: Codable, Hashable, Sendable {
     package let candidates: [Candidate]
 
     package init(
-        name: String, rows: Int, columns: Int, elementType: ElementType, score: Double,
-        entropy: Double, spectrum: [Double], candidates: [Candidate]
+        name: String, region: MatrixRegion? = nil, rows: Int, columns: Int,
+        elementType: ElementType, score: Double, entropy: Double, spectrum: [Double],
+        candidates: [Candidate]
     ) {
         self.name = name
+        self.region = region
         self.rows = rows
         self.columns = columns
         self.elementType = elementType
@@ -65,8 +71,18 @@ package struct MatrixSensitivity: Codable, Hashable, Sendable {
         self.candidates = candidates
     }
 
+    /// With another score.
+    package func scored(_ score: Double) -> MatrixSensitivity {
+        MatrixSensitivity(
+            name: name, region: region, rows: rows, columns: columns, elementType: elementType,
+            score: score, entropy: entropy, spectrum: spectrum, candidates: candidates)
+    }
+
+    /// As people read it: the name, and for a patch where it lies.
+    package var label: String { region.map { "\(name) \($0)" } ?? name }
+
     private enum CodingKeys: String, CodingKey {
-        case name, rows, columns, score, entropy, spectrum, candidates
+        case name, region, rows, columns, score, entropy, spectrum, candidates
         case elementType = "dtype"
     }
 }

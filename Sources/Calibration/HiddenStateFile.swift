@@ -32,13 +32,14 @@ package struct HiddenStateFile {
 
     /// Writes what the first block reads: the embeddings of the windows.
     package func writeEmbeddings(
-        of windows: [[Int]], _ checkpoint: Checkpoint, _ configuration: ModelConfiguration
+        of windows: [[Int]], _ weights: WeightSource, _ configuration: ModelConfiguration,
+        on device: Device
     ) throws {
         let ends = try ModelEnds(
-            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: .cpu))
+            of: configuration, from: WeightLoader(weights, as: .float32, on: device))
         let writer = try create()
         for (index, window) in windows.enumerated() {
-            let ids = try Tensor(window, shape: [1, window.count])
+            let ids = try Tensor(window, shape: [1, window.count], on: device)
             try writer.write(try ends.embed(ids), window: index)
         }
         try writer.finish()

@@ -30,6 +30,25 @@ package struct MomentCache {
         return (environment["HOME"] ?? NSTemporaryDirectory()) + "/.cache/minima"
     }
 
+    /// Moments of a model that take more than this are not kept whole: see `MomentPass.Keeping`.
+    static let mostBytes = 32 << 30
+    /// Of layers with more outputs only the diagonal of G is collected: 25,600 of them would take 2.6 GB
+    /// a layer.
+    package static let widestOutput = 16_384
+
+    /// What all moments of a model take on disk.
+    package static func byteCount(of configuration: ModelConfiguration) -> Int {
+        let modules = configuration.linearModules(ofLayer: 0)
+        let outputs = modules.reduce(0) {
+            $0 + ($1.rows > widestOutput ? $1.rows : $1.rows * $1.rows)
+        }
+        let inputs = Projection.Input.allCases.reduce(0) { sum, input in
+            let width = configuration.module(input.projections[0], ofLayer: 0).columns
+            return sum + width * width
+        }
+        return configuration.layerCount * (outputs + inputs) * ElementType.float32.byteCount
+    }
+
     // MARK: Moments
 
     /// A = E[x·xᵀ] of what the layers of `input` read, `[in, in]`, float32.
@@ -38,25 +57,36 @@ package struct MomentCache {
     }
 
     /// G = E[g·gᵀ] with g the gradient of the loss by the layer's output, `[out, out]`, float32; the
-    /// loss is the sum over a window's tokens, with labels sampled from the model itself.
+    /// loss is the sum over a window's tokens, with labels sampled from the model itself. Beyond
+    /// `widestOutput` only its diagonal.
     package func moment(of projection: Projection, layer: Int) throws -> Tensor {
         try moment(projection.rawValue, outputsPath(layer))
     }
 
-    /// Whether every block's moments are there.
-    package func isComplete(layers: Int) -> Bool {
-        (0..<layers).allSatisfy { exists(inputsPath($0)) && exists(outputsPath($0)) }
+    /// Whether the moments of a block that are to be kept are there.
+    func has(_ layer: Int, _ kept: MomentPass.Keeping) -> Bool {
+        switch kept {
+        case .everything: exists(inputsPath(layer)) && exists(outputsPath(layer))
+        case .outputs: exists(outputsPath(layer))
+        case .nothing: true
+        }
     }
 
-    func hasInputs(_ layer: Int) -> Bool { exists(inputsPath(layer)) }
-    func hasOutputs(_ layer: Int) -> Bool { exists(outputsPath(layer)) }
-
-    func write(_ moments: [(Projection.Input, Tensor)], layer: Int) throws {
-        try write(moments.map { ($0.0.rawValue, $0.1) }, to: inputsPath(layer))
+    /// Whether the input moments of every block are there.
+    package func hasInputs(layers: Int) -> Bool {
+        (0..<layers).allSatisfy { exists(inputsPath($0)) }
     }
 
-    func write(_ moments: [(Projection, Tensor)], layer: Int) throws {
-        try write(moments.map { ($0.0.rawValue, $0.1) }, to: outputsPath(layer))
+    func writeInputs(_ moments: BlockMoments, layer: Int) throws {
+        try write(
+            Projection.Input.allCases.map { ($0.rawValue, try moments.moment(of: $0)) },
+            to: inputsPath(layer))
+    }
+
+    func writeOutputs(_ moments: BlockMoments, layer: Int) throws {
+        try write(
+            Projection.allCases.map { ($0.rawValue, try moments.collected($0)) },
+            to: outputsPath(layer))
     }
 
     // MARK: Files
@@ -83,9 +113,10 @@ package struct MomentCache {
 
     private func moment(_ name: String, _ path: String) throws -> Tensor {
         let file = try SafetensorsFile(path)
-        guard let shape = file.info(name)?.shape, shape.count == 2, shape[0] == shape[1] else {
-            throw CalibrationError.foreignMoments(file: path, tensor: name)
-        }
-        return try file.tensor(named: name).copied()
+        guard let shape = file.info(name)?.shape,
+            shape.count == 1 || shape.count == 2 && shape[0] == shape[1]
+        else { throw CalibrationError.foreignMoments(file: path, tensor: name) }
+        let moment = try file.tensor(named: name).copied()
+        return shape.count == 1 ? try moment.diagonalMatrix() : moment
     }
 }

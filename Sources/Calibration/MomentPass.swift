@@ -1,10 +1,10 @@
-// checkpoint + calibration text → moments of every linear layer, block by block.
+// model + calibration text → moments of every linear layer, block by block.
 //
-// Forward, first block to last: run a block over the text's hidden states, sum x·xᵀ of what its layers
-// read, write the states that the next block reads. Then backward, last to first: run the block again
-// on its states, recording, pull the gradient of the loss through it, sum g·gᵀ of its layers' outputs,
-// write the gradient for the block before. Memory holds one block and one window; what is finished is
-// on disk under names that a later run finds, so a killed run goes on where it was.
+// Forward, first block to last: run a block over the text's hidden states and write those that the next
+// block reads. Then backward, last to first: run the block again on its states, recording, sum x·xᵀ of
+// what its layers read, pull the gradient of the loss through it, sum g·gᵀ of its layers' outputs, write
+// the gradient for the block before. Memory holds one block and one window; what is finished is on disk
+// under names that a later run finds, so a killed run goes on where it was.
 import Artifacts
 import Foundation
 import Glibc
@@ -12,12 +12,24 @@ import Models
 import Tensors
 
 package struct MomentPass {
-    let checkpoint: Checkpoint
+    let weights: WeightSource
     let configuration: ModelConfiguration
     let windows: [[Int]]
     let seed: UInt64
     let device: Device
     package let cache: MomentCache
+    /// Which moments stay on disk.
+    package var keeping: Keeping
+
+    /// Which moments a pass leaves on disk; what it does not leave is there for a moment only, for whoever
+    /// asked for it.
+    package enum Keeping: String, Sendable {
+        case everything
+        /// Those of the outputs, which two-sided fits need; input moments are collected anew where fits
+        /// are anchored.
+        case outputs
+        case nothing
+    }
 
     /// - Parameters:
     ///   - source: the checkpoint's fingerprint.
@@ -27,43 +39,68 @@ package struct MomentPass {
         windows: [[Int]], seed: UInt64 = 0, on device: Device,
         root: String = MomentCache.defaultRoot
     ) throws {
+        try self.init(
+            .checkpoint(checkpoint), configuration, source: source, windows: windows, seed: seed,
+            on: device, root: root)
+    }
+
+    package init(
+        _ weights: WeightSource, _ configuration: ModelConfiguration, source: Fingerprint,
+        windows: [[Int]], seed: UInt64 = 0, on device: Device,
+        root: String = MomentCache.defaultRoot
+    ) throws {
         try CalibrationText.check(windows, against: configuration)
-        self.checkpoint = checkpoint
+        self.weights = weights
         self.configuration = configuration
         self.windows = windows
         self.seed = seed
         self.device = device
         cache = MomentCache(source: source, windows: windows, seed: seed, in: root)
+        keeping =
+            MomentCache.byteCount(of: configuration) <= MomentCache.mostBytes
+            ? .everything : .outputs
     }
 
     /// Passes of the text through every block: forward and backward.
     package static let passes = 2
 
     /// Collects what is not there yet. Runs that want the same moments wait for one another.
-    /// - Parameter progress: windows passed through blocks, of how many; throwing from it ends the run between two windows.
+    /// - Parameters:
+    ///   - progress: windows passed through blocks, of how many; throwing from it ends the run between
+    ///     two windows.
+    ///   - isWanted: blocks whose moments `use` is to be given although they need not be kept.
+    ///   - use: called once for each of them, last block first.
     package func run(
-        progress: (_ done: Int, _ total: Int, _ note: String) throws -> Void
+        progress: (_ done: Int, _ total: Int, _ step: MomentStep) throws -> Void,
+        isWanted: (_ layer: Int) -> Bool = { _ in false },
+        use: (_ layer: Int, BlockMoments) throws -> Void = { _, _ in }
     ) throws {
         let layers = configuration.layerCount
-        guard !cache.isComplete(layers: layers) else { return }
+        let wanted = (0..<layers).map(isWanted)
         try FileManager.default.createDirectory(
             atPath: cache.folder, withIntermediateDirectories: true)
         try withLock {
+            // Of another run, they may have appeared while this one waited.
+            let needed = wanted.indices.map { layer in
+                wanted[layer] ? !cache.has(layer, .everything) : !cache.has(layer, keeping)
+            }
             let total = Self.passes * layers * windows.count
             var done = 0
-            func step(_ note: String) throws {
+            func step(_ phase: MomentStep.Phase, _ layer: Int) throws {
                 done += 1
-                try progress(done, total, note)
+                try progress(done, total, MomentStep(phase: phase, layer: layer))
             }
             try withoutGradients {
-                for layer in 0..<layers {
-                    try forward(layer) { try step("block \(layer) forward") }
-                }
-                if !cache.hasOutputs(layers - 1), !gradients(layers - 1).exists {
-                    try startBackward()
-                }
+                let top = try forward(needed) { try step(.forward, $0) }
                 for layer in (0..<layers).reversed() {
-                    try backward(layer) { try step("block \(layer) backward") }
+                    let moments = try backward(layer, below: top, needed) {
+                        try step(.backward, layer)
+                    }
+                    if wanted[layer] {
+                        try use(layer, moments ?? BlockMoments(in: cache, layer: layer))
+                        TorchRuntime.releaseUnusedMemory()
+                    }
+                    try forget(layer)
                 }
             }
         }
@@ -90,7 +127,7 @@ package struct MomentPass {
 
     private func block(_ layer: Int) throws -> DecoderBlock {
         try DecoderBlock(
-            layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
+            layer, of: configuration, from: WeightLoader(weights, as: .float32, on: device))
     }
 
     private func rotary() -> RotaryTables {
@@ -99,42 +136,41 @@ package struct MomentPass {
 
     // MARK: Forward
 
-    private final class InputSums: LinearObserver {
-        var sums: [Projection.Input: MomentSum] = [:]
-
-        func willRead(_ x: Tensor, _ input: Projection.Input) throws {
-            try sums[input, default: MomentSum()].add(x, x)
+    /// Leaves the states that every needed block reads, and the gradient by what the last of the blocks
+    /// returns that the backward pass begins with.
+    /// - Returns: that block; `nil` where no block is needed.
+    private func forward(_ needed: [Bool], step: (Int) throws -> Void) throws -> Int? {
+        let last = configuration.layerCount - 1
+        let highest = needed.lastIndex(of: true)
+        // Above the blocks that are still to be done a killed run has left the gradient; else it is to
+        // come down from the end.
+        let top = highest.map { gradients($0).exists ? $0 : last }
+        let states = top.map { gradients($0).exists ? $0 : $0 + 1 } ?? 0
+        for layer in 0...last {
+            guard layer < states, !self.states(layer + 1).exists else {
+                for _ in windows { try step(layer) }
+                continue
+            }
+            try forward(layer, step)
         }
+        if let top, !gradients(top).exists { try startBackward() }
+        return top
     }
 
-    private func forward(_ layer: Int, step: () throws -> Void) throws {
-        // The states are wanted until the backward pass has been through the block.
-        if cache.hasInputs(layer), cache.hasOutputs(layer) || states(layer + 1).exists {
-            for _ in windows { try step() }
-            return
-        }
+    private func forward(_ layer: Int, _ step: (Int) throws -> Void) throws {
         if layer == 0, !states(0).exists {
-            try states(0).writeEmbeddings(of: windows, checkpoint, configuration)
+            try states(0).writeEmbeddings(of: windows, weights, configuration, on: device)
         }
         let (block, rotary, reader) = (try block(layer), rotary(), try states(layer).open())
         let writer = try states(layer + 1).create()
-        let observer = InputSums()
         var none: KVCache?
         for window in windows.indices {
             let x = try reader.window(window, on: device)
-            let y = try block.forward(x, rotary: rotary, cache: &none, observer: observer)
-            try writer.write(y, window: window)
-            try step()
+            try writer.write(
+                try block.forward(x, rotary: rotary, cache: &none), window: window)
+            try step(layer)
         }
         try writer.finish()
-        var moments: [(Projection.Input, Tensor)] = []
-        for input in Projection.Input.allCases {
-            guard var sum = observer.sums.removeValue(forKey: input) else {
-                preconditionFailure("every input was observed")
-            }
-            moments.append((input, try sum.takeMean()))
-        }
-        try cache.write(moments, layer: layer)
         TorchRuntime.releaseUnusedMemory()
     }
 
@@ -148,7 +184,7 @@ package struct MomentPass {
     /// second order, on any text (Martens 2014, arXiv 1412.1193, section 5).
     private func startBackward() throws {
         let ends = try ModelEnds(
-            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
+            of: configuration, from: WeightLoader(weights, as: .float32, on: device))
         let last = configuration.layerCount - 1
         let reader = try states(last + 1).open()
         let writer = try gradients(last).create()
@@ -183,56 +219,78 @@ package struct MomentPass {
         return try below.clamped(0...Double(logits.shape[1] - 1)).converted(to: .int64)
     }
 
-    private final class OutputValues: LinearObserver {
-        var values: [Projection: Tensor] = [:]
+    /// What the layers of one window read and compute.
+    private final class Window: LinearObserver {
+        let inputs: BlockSums
+        var outputs: [Projection: Tensor] = [:]
 
-        func didCompute(_ y: Tensor, _ projection: Projection) throws { values[projection] = y }
+        init(_ inputs: BlockSums) { self.inputs = inputs }
+
+        func willRead(_ x: Tensor, _ input: Projection.Input) throws {
+            try withoutGradients { try inputs.add(x.detached(), input) }
+        }
+
+        func didCompute(_ y: Tensor, _ projection: Projection) throws { outputs[projection] = y }
     }
 
-    private func backward(_ layer: Int, step: () throws -> Void) throws {
-        defer {
-            // Nothing reads these again once the block's moments are on disk.
-            if cache.hasOutputs(layer) {
-                try? gradients(layer).remove()
-                try? states(layer + 1).remove()
-                if layer == 0 { try? states(0).remove() }
-            }
-        }
-        guard !cache.hasOutputs(layer) else {
+    /// - Returns: the block's moments, where they were collected just now.
+    private func backward(
+        _ layer: Int, below top: Int?, _ needed: [Bool], step: () throws -> Void
+    ) throws -> BlockMoments? {
+        let isLast = !needed[..<layer].contains(true)
+        guard let top, layer <= top, needed[...layer].contains(true),
+            needed[layer] || !gradients(layer - 1).exists
+        else {
             for _ in windows { try step() }
-            return
+            return nil
         }
         let (block, rotary) = (try block(layer), rotary())
         let (inputs, upstream) = (try states(layer).open(), try gradients(layer).open())
-        let writer = layer > 0 ? try gradients(layer - 1).create() : nil
-        var sums: [Projection: MomentSum] = [:]
+        let writer = isLast ? nil : try gradients(layer - 1).create()
+        let sums = BlockSums()
         for window in windows.indices {
             let x = try inputs.window(window, on: device).requiringGradient()
             let gradient = try upstream.window(window, on: device)
-            let observer = OutputValues()
+            let observer = Window(sums)
             var none: KVCache?
             let product = try withGradients {
                 try (block.forward(x, rotary: rotary, cache: &none, observer: observer) * gradient)
                     .sum()
             }
             let projections = Projection.allCases
-            let outputs = projections.compactMap { observer.values[$0] }
+            let outputs = projections.compactMap { observer.outputs[$0] }
             let found = try product.gradients(for: [x] + outputs)
             try writer?.write(found[0], window: window)
             for (projection, g) in zip(projections, found.dropFirst()) {
-                try sums[projection, default: MomentSum()].add(g, g)
+                try sums.add(g, projection)
             }
             try step()
         }
         try writer?.finish()
-        var moments: [(Projection, Tensor)] = []
-        for projection in Projection.allCases {
-            guard var sum = sums.removeValue(forKey: projection) else {
-                preconditionFailure("every output was observed")
-            }
-            moments.append((projection, try sum.takeMean()))
-        }
-        try cache.write(moments, layer: layer)
+        let moments = try BlockMoments(taking: sums)
         TorchRuntime.releaseUnusedMemory()
+        guard needed[layer] else { return nil }
+        if keeping == .everything { try cache.writeInputs(moments, layer: layer) }
+        if keeping != .nothing { try cache.writeOutputs(moments, layer: layer) }
+        return keeping == .everything ? nil : moments
     }
+
+    /// Removes what nothing reads again once a block is done.
+    private func forget(_ layer: Int) throws {
+        try gradients(layer).remove()
+        try states(layer + 1).remove()
+        if layer == 0 { try states(0).remove() }
+    }
+}
+
+/// One window passed through one block.
+package struct MomentStep: CustomStringConvertible, Sendable {
+    package enum Phase: String, Sendable {
+        case forward, backward
+    }
+
+    package let phase: Phase
+    package let layer: Int
+
+    package var description: String { "block \(layer) \(phase.rawValue)" }
 }

@@ -36,3 +36,27 @@ package struct MomentSum {
         return mean
     }
 }
+
+/// Sums the squares of u's elements over tokens: the diagonal of the sum of u·uᵀ.
+package struct DiagonalSum {
+    /// `[width of u]`, float64.
+    private var sum: Tensor?
+    private var count = 0
+
+    package init() {}
+
+    /// Adds u `[…, width]`.
+    package mutating func add(_ u: Tensor) throws {
+        let width = u.shape[u.shape.count - 1]
+        let rows = try u.reshaped([-1, width]).converted(to: .float64)
+        let squares = try rows.squared().sum(0)
+        sum = try sum.map { try $0 + squares } ?? squares
+        count += rows.shape[0]
+    }
+
+    /// E[u²] `[width]`, float64.
+    package func mean() throws -> Tensor {
+        guard let sum, count > 0 else { preconditionFailure("nothing was added") }
+        return try sum * (1 / Double(count))
+    }
+}

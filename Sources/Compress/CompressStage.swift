@@ -147,7 +147,8 @@ package struct CompressStage {
             }
             let streams = isWeighted ? streams(layer, windows, configuration, run) : nil
             if layer == 0, let start = streams?.dense, !start.exists {
-                try start.writeEmbeddings(of: windows, checkpoint, configuration)
+                try start.writeEmbeddings(
+                    of: windows, .checkpoint(checkpoint), configuration, on: device)
             }
             let fitted = try compressor.compress(layer, streams, step: step)
             try BlockRecord.write(fitted.map(\.record), to: run.recordPath(layer))

@@ -4,19 +4,28 @@ import Tensors
 
 /// Reads a checkpoint's tensors as a model computes with them.
 package struct WeightLoader {
-    package let checkpoint: Checkpoint
+    private let source: WeightSource
     /// Type of values; row numbers stay int32.
     private let type: ElementType
     private let device: Device
 
-    package init(_ checkpoint: Checkpoint, as type: ElementType, on device: Device) {
-        self.checkpoint = checkpoint
+    package init(_ source: WeightSource, as type: ElementType, on device: Device) {
+        self.source = source
         self.type = type
         self.device = device
     }
 
+    package init(_ checkpoint: Checkpoint, as type: ElementType, on device: Device) {
+        self.init(.checkpoint(checkpoint), as: type, on: device)
+    }
+
     /// The named tensor, with memory of its own and checked to hold no NaN or infinity.
     package func tensor(_ name: String) throws -> Tensor {
+        let checkpoint: Checkpoint
+        switch source {
+        case .checkpoint(let opened): checkpoint = opened
+        case .random(let model): return try model.tensor(name, as: type, on: device)
+        }
         let stored = try checkpoint.tensor(named: name)
         let isValue = stored.elementType.isFloatingPoint
         if isValue { try checkpoint.requireFinite(name) }
@@ -29,7 +38,7 @@ package struct WeightLoader {
     /// A linear layer: a network where the manifest says so, else dense.
     package func linear(_ module: LinearModule) throws -> Linear {
         let bias = module.hasBias ? try tensor("\(module.name).bias") : nil
-        guard let matrix = checkpoint.manifest?.matrix(module.name) else {
+        guard let matrix = source.manifest?.matrix(module.name) else {
             return Linear(.dense(try tensor(module.weight.name)), bias: bias)
         }
         return Linear(try weight(of: matrix), bias: bias)

@@ -19,10 +19,31 @@ package struct WeightedSpectrum {
 
     package init(of objective: FitObjective) throws {
         self.objective = objective
+        isLeft = Self.isLeft(objective)
+        let (values, vectors) = try Self.gram(objective).symmetricEigen()
+        self.vectors = vectors
+        energies = try Self.descending(values)
+    }
+
+    /// The energies alone, for a price: a fraction of the work.
+    package static func energies(of objective: FitObjective) throws -> [Double] {
+        try descending(gram(objective).symmetricEigenvalues())
+    }
+
+    private static func descending(_ values: Tensor) throws -> [Double] {
+        try values.elements(as: Double.self).reversed().map { max(0, $0) }
+    }
+
+    /// Whether the side of the outputs is the smaller one.
+    private static func isLeft(_ objective: FitObjective) -> Bool {
+        objective.rows <= objective.columns
+    }
+
+    /// M·Mᵀ or Mᵀ·M, symmetric to the last bit.
+    private static func gram(_ objective: FitObjective) throws -> Tensor {
         let (target, metric) = (objective.target, objective.metric)
-        isLeft = objective.rows <= objective.columns
         var gram: Tensor
-        if isLeft {
+        if isLeft(objective) {
             gram = try target.matmul(metric.input).matmul(target.transposed())
             if let factor = try objective.output?.factor() {
                 gram = try factor.congruent(gram)
@@ -31,9 +52,7 @@ package struct WeightedSpectrum {
             let right = try metric.output.map { try $0.matmul(target) } ?? target
             gram = try objective.input.factor().congruent(target.transposed().matmul(right))
         }
-        let (values, vectors) = try ((gram + gram.transposed()) * 0.5).symmetricEigen()
-        self.vectors = vectors
-        energies = try values.elements(as: Double.self).reversed().map { max(0, $0) }
+        return try (gram + gram.transposed()) * 0.5
     }
 
     /// The best fit of rank `rank`, its two factors balanced.

@@ -57,6 +57,18 @@ extension Tensor {
         try random(shape, normal: true, seed: seed, type).moved(to: device)
     }
 
+    /// Independent standard normal elements, made on the device itself: billions of them take a moment
+    /// on a GPU, and another device gives other values.
+    package static func noise(
+        _ shape: [Int], seed: UInt64, _ type: ElementType = .float32, on device: Device
+    ) throws(TensorError) -> Tensor {
+        try TorchCall.make("noise", []) { _, out in
+            shape.withDims {
+                ct_noise($0, $1, seed, type.raw, device.kind, device.index, out)
+            }
+        }
+    }
+
     /// Independent elements, uniform over [0, 1).
     package static func uniform(
         _ shape: [Int], seed: UInt64, _ type: ElementType = .float32, on device: Device = .cpu

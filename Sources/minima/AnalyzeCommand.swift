@@ -69,11 +69,11 @@ struct AnalyzeCommand: ParsableCommand {
     static func run(_ stage: AnalyzeStage, isQuiet: Bool) throws -> SensitivityMap {
         var line: ProgressLine?
         defer { line?.finish() }
-        return try stage.run { done, total, note in
+        return try stage.run { done, total, step in
             let shown =
                 line ?? ProgressLine("analyze", unit: "steps", total: total, isQuiet: isQuiet)
             line = shown
-            try shown.update(done, note: note)
+            try shown.update(done, note: "\(step)")
         }
     }
 }

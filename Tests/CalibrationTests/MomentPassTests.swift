@@ -61,7 +61,7 @@ struct MomentPassTests {
             let pass = try pass(root)
             try pass.run { _, _, _ in }
             let configuration = pass.configuration
-            let model = try CausalLanguageModel(pass.checkpoint, configuration)
+            let model = try CausalLanguageModel(Checkpoint(Self.tiny), configuration)
             let layers = configuration.layerCount
             var inputs = [[Projection.Input: MomentSum]](repeating: [:], count: layers)
             var outputs = [[Projection: MomentSum]](repeating: [:], count: layers)

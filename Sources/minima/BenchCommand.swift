@@ -1,0 +1,8 @@
+import ArgumentParser
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure what Minima's own work takes on this machine.",
+        subcommands: [BenchAnalyzeCommand.self])
+}
