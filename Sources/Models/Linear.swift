@@ -7,6 +7,7 @@ package struct Linear {
         /// `[out, in]`.
         case dense(Tensor)
         case network(Factorization)
+        indirect case patches(PatchedMatrix)
     }
 
     package let weight: Weight
@@ -25,11 +26,13 @@ package struct Linear {
         case .dense(let matrix):
             return try x.linear(matrix, bias: bias)
         case .network(let network):
-            let y = try network.apply(x)
-            guard let bias else { return y }
-            return try y + bias
+            return try biased(network.apply(x))
+        case .patches(let matrix):
+            return try biased(matrix.apply(x))
         }
     }
+
+    private func biased(_ y: Tensor) throws -> Tensor { try bias.map { try y + $0 } ?? y }
 
     /// x · Wᵀ, without the bias.
     package func product(_ x: Tensor) throws -> Tensor { try Linear(weight)(x) }
@@ -39,6 +42,7 @@ package struct Linear {
         switch weight {
         case .dense(let matrix): matrix.count
         case .network(let network): network.parameterCount
+        case .patches(let matrix): matrix.parameterCount
         }
     }
 }
@@ -49,6 +53,7 @@ extension Linear.Weight {
         switch self {
         case .dense(let matrix): matrix
         case .network(let network): try network.reconstructed()
+        case .patches(let matrix): try matrix.dense()
         }
     }
 }

@@ -46,9 +46,16 @@ package struct WeightLoader {
 
     /// The weight of a matrix that the manifest lists.
     package func weight(of matrix: CompressedMatrix) throws -> Linear.Weight {
-        guard matrix.patches.count == 1, let patch = matrix.patches.first else {
-            throw ModelError.patches(matrix: matrix.name, count: matrix.patches.count)
-        }
+        if matrix.patches.count == 1 { return try weight(of: matrix.patches[0]) }
+        return .patches(
+            PatchedMatrix(
+                rows: matrix.rows, columns: matrix.columns,
+                patches: try matrix.patches.map {
+                    PatchedMatrix.Patch($0.region, try weight(of: $0))
+                }))
+    }
+
+    private func weight(of patch: CompressedPatch) throws -> Linear.Weight {
         func part(_ name: String) throws -> Tensor {
             guard let stored = patch.tensors[name] else {
                 preconditionFailure("the manifest was checked to name every part")
@@ -58,18 +65,7 @@ package struct WeightLoader {
         if patch.format == .dense { return .dense(try part("weight")) }
         return .network(
             try Factorization(
-                format: patch.format, rows: matrix.rows, columns: matrix.columns, parts: part))
-    }
-}
-
-/// A checkpoint that is in order but that this program cannot run.
-package enum ModelError: Error, CustomStringConvertible {
-    case patches(matrix: String, count: Int)
-
-    package var description: String {
-        switch self {
-        case .patches(let matrix, let count):
-            "matrix '\(matrix)' is cut into \(count) patches; this version runs matrices of one patch"
-        }
+                format: patch.format, rows: patch.region.rows.count,
+                columns: patch.region.columns.count, parts: part))
     }
 }

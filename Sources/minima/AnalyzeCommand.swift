@@ -32,6 +32,19 @@ struct AnalyzeCommand: ParsableCommand {
     @Option(help: "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1.")
     var shrinkage = 0.01
 
+    @Option(
+        parsing: .upToNextOption,
+        help:
+            "Formats to price beside pivoted low rank, as in `--formats mixture tensor-train`; each is fitted in five sizes, which takes a hundred times as long."
+    )
+    var formats: [Format.Kind] = []
+
+    @Option(
+        help:
+            "How matrices are cut into patches that are planned one by one: whole, heads, or blocks as in 2x2."
+    )
+    var patches: Patching = .whole
+
     @Flag(help: "Replace the map if it exists.")
     var overwrite = false
 
@@ -41,6 +54,9 @@ struct AnalyzeCommand: ParsableCommand {
     func validate() throws {
         guard shrinkage >= 0, shrinkage <= 1 else {
             throw ValidationError("--shrinkage must be from 0 to 1")
+        }
+        for format in formats where [.dense, .pivotedLowRank].contains(format) {
+            throw ValidationError("--formats \(format.rawValue) is understood")
         }
     }
 
@@ -54,6 +70,8 @@ struct AnalyzeCommand: ParsableCommand {
             source: model,
             calibration: try calibration.text(for: model, on: device, isQuiet: isQuiet))
         stage.shrinkage = shrinkage
+        stage.formats = formats
+        stage.patching = patches
         stage.seed = calibration.seed
         stage.device = device
         let map = try Self.run(stage, isQuiet: isQuiet)
@@ -78,6 +96,12 @@ struct AnalyzeCommand: ParsableCommand {
     }
 }
 
+extension Patching: ExpressibleByArgument {
+    package init?(argument: String) { self.init(argument) }
+
+    package var defaultValueDescription: String { description }
+}
+
 private struct MapExists: Error, CustomStringConvertible {
     let file: String
 
@@ -92,7 +116,7 @@ extension SensitivityMap {
         ]
         let rows = matrices.map { matrix in
             [
-                matrix.name, "\(matrix.rows) × \(matrix.columns)",
+                matrix.label, "\(matrix.rows) × \(matrix.columns)",
                 String(format: "%.2f", matrix.score), String(format: "%.2f", matrix.entropy),
             ]
                 + [0.8, 0.65, 0.5].map { keep in

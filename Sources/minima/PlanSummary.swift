@@ -58,7 +58,7 @@ struct PlanSummary: Encodable {
         self.output = output
         matrices = zip(map.matrices, proposal.choices).map { matrix, choice in
             Matrix(
-                name: matrix.name, rows: matrix.rows, columns: matrix.columns,
+                name: matrix.label, rows: matrix.rows, columns: matrix.columns,
                 format: choice.format, parameters: choice.parameters, bytes: choice.bytes,
                 predictedKL: choice.predictedKL)
         }

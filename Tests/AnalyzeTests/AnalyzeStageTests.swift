@@ -91,4 +91,100 @@ struct AnalyzeStageTests {
             #expect(try other.run { _, _, _ in } != map)
         }
     }
+
+    private struct Stop: Error {}
+
+    @Test("an analysis that is stopped anywhere goes on to the same map, and leaves only what is kept")
+    func resuming() throws {
+        try withFolder { folder in
+            let whole = try stage(folder + "/whole").run { _, _, _ in }
+            var (stops, allowed, map): (Int, Int, SensitivityMap?) = (0, 5, nil)
+            while map == nil {
+                var steps = 0
+                do {
+                    map = try stage(folder + "/stopped").run { _, _, _ in
+                        steps += 1
+                        if steps > allowed { throw Stop() }
+                    }
+                } catch is Stop {
+                    stops += 1
+                    allowed += 9
+                }
+            }
+            #expect(stops >= 5)
+            #expect(map == whole)
+            func names(_ part: String) throws -> [String] {
+                try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/\(part)").sorted()
+            }
+            #expect(try names("stopped") == names("whole"))
+        }
+    }
+
+    @Test("patches tile their matrices and are priced like matrices; the plan cuts where the map does")
+    func patches() throws {
+        try withFolder { folder in
+            let configuration = try ModelConfiguration(folder: Self.tiny)
+            for (patching, count) in [
+                (Patching.heads, configuration.headCount), (.grid(rows: 2, columns: 3), 6),
+            ] {
+                var stage = stage(folder)
+                stage.patching = patching
+                let map = try stage.run { _, _, _ in }
+                try map.validate()
+                let query = map.matrices.filter { $0.name == "model.layers.2.self_attn.q_proj" }
+                #expect(query.count == count)
+                #expect(map.parameterCount == configuration.linearModules.reduce(0) {
+                    $0 + $1.rows * $1.columns
+                })
+                #expect(query.allSatisfy { !$0.candidates.isEmpty })
+                let plan = try Planner(map, within: .keep(0.6)).propose().plan
+                try plan.validate()
+                let planned = try #require(plan.matrices.first { $0.name == query[0].name })
+                #expect(planned.patches.map(\.region) == query.map(\.region))
+                #expect(planned.rows == configuration.queryWidth)
+            }
+            #expect(Patching("3x2") == .grid(rows: 3, columns: 2))
+            for wrong in ["", "x", "0x2", "2x", "2x2x2", "head", "65x1"] {
+                #expect(Patching(wrong) == nil, "\(wrong)")
+            }
+        }
+    }
+
+    @Test("formats without a closed form are fitted in several sizes")
+    func formats() throws {
+        try withFolder { folder in
+            var stage = stage(folder)
+            stage.formats = [.tensorTrain]
+            let map = try stage.run { _, _, _ in }
+            for matrix in map.matrices {
+                let trains = matrix.candidates.filter { $0.format.kind == .tensorTrain }
+                #expect(trains.count >= 3)
+                for pair in zip(trains, trains.dropFirst()) {
+                    #expect(pair.0.parameters > pair.1.parameters)
+                    #expect(pair.0.predictedKL <= pair.1.predictedKL * 1.05)
+                }
+            }
+        }
+    }
+
+    @Test("a model of random weights is analysed without a checkpoint, the same every time")
+    func random() throws {
+        try withFolder { folder in
+            let configuration = try ModelConfiguration(
+                file: "\(Self.tiny)/config.json", layers: 2)
+            func map(_ cache: String) throws -> SensitivityMap {
+                var stage = AnalyzeStage(
+                    .random(RandomModel(configuration)),
+                    calibration: .text([(0..<64).map { $0 * 37 % 4_096 }]))
+                stage.cache = folder + cache
+                return try stage.run { _, _, _ in }
+            }
+            let first = try map("/1")
+            #expect(first.matrices.count == 14)
+            #expect(first.matrices.allSatisfy { $0.candidates.contains { $0.predictedKL > 0 } })
+            #expect(try map("/2") == first)
+            let files = try FileManager.default.subpathsOfDirectory(atPath: folder + "/1")
+            #expect(!files.contains { $0.contains("inputs-") || $0.contains("outputs-") })
+        }
+    }
 }

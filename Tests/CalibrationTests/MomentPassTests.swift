@@ -141,6 +141,63 @@ struct MomentPassTests {
         }
     }
 
+    @Test(
+        "moments that are not kept are handed over all the same, after any stop; nothing else stays",
+        arguments: [MomentPass.Keeping.outputs, .nothing])
+    func handedOver(_ keeping: MomentPass.Keeping) throws {
+        try withFolder { root in
+            let whole = try pass(root + "/whole")
+            try whole.run { _, _, _ in }
+            var pass = try pass(root + "/streamed")
+            pass.keeping = keeping
+            var (seen, stops, allowed): (Set<Int>, Int, Int) = ([], 0, 3)
+            while seen.count < 6 {
+                var steps = 0
+                do {
+                    try pass.run { _, _, _ in
+                        steps += 1
+                        if steps > allowed { throw Stop() }
+                    } isWanted: {
+                        !seen.contains($0)
+                    } use: { layer, moments in
+                        for input in Projection.Input.allCases {
+                            let expected = try whole.cache.moment(of: input, layer: layer)
+                            #expect(
+                                try relativeDifference(moments.moment(of: input), expected) < 1e-6)
+                        }
+                        for projection in Projection.allCases {
+                            let expected = try whole.cache.moment(of: projection, layer: layer)
+                            #expect(
+                                try relativeDifference(moments.moment(of: projection), expected)
+                                    < 1e-6)
+                        }
+                        #expect(seen.insert(layer).inserted, "block \(layer) twice")
+                    }
+                } catch is Stop {
+                    stops += 1
+                    allowed += 3
+                }
+            }
+            #expect(stops >= 5)
+            let outputs = (0..<6).map { "outputs-\($0).safetensors" }
+            #expect(
+                Set(try files(pass.cache.folder).keys)
+                    == Set((keeping == .outputs ? outputs : []) + ["lock"]))
+        }
+    }
+
+    @Test("of very wide outputs the diagonal is collected")
+    func diagonals() throws {
+        let width = MomentCache.widestOutput + 1
+        let sums = BlockSums()
+        let parts = try (0..<2).map { try Tensor.normal([1, 3, width], seed: UInt64($0)) }
+        for part in parts { try sums.add(part, .gate) }
+        let found = try #require(try sums.takeOutputs()[.gate])
+        let all = try Tensor.concatenated(parts, along: 1).converted(to: .float64)
+        let expected = try all.squared().sum(1).squeezed(0) / 6
+        #expect(try relativeDifference(found, expected) < 1e-12)
+    }
+
     @Test("other text has other moments; text that the model cannot read is refused")
     func keys() throws {
         try withFolder { root in

@@ -114,33 +114,84 @@ struct CompressedTests {
         #expect(deviation <= configuration.reorderingBound)
     }
 
-    @Test("matrices in several patches are refused by name")
-    func patches() throws {
-        var checkpoint = try RandomCheckpoint(seed: 100)
-        let source = try Checkpoint(checkpoint.write()).fingerprint()
-        let module = try #require(checkpoint.configuration.linearModules.first)
-        let middle = module.rows / 2
-        let matrix = try CompressedMatrix(
-            MatrixPlan(
-                name: module.name, rows: module.rows, columns: module.columns,
-                patches: [0..<middle, middle..<module.rows].map {
-                    PatchPlan(
-                        MatrixRegion(rows: $0, columns: 0..<module.columns), .lowRank(rank: 2),
-                        as: .float32)
-                }))
-        checkpoint.tensors[module.weight.name] = nil
-        for patch in matrix.patches {
-            for info in try patch.declarations(matrix: matrix.name) {
-                checkpoint.tensors[info.name] = try Tensor.normal(info.shape, seed: 4)
+    /// Cuts of a `[rows, columns]` matrix: along the rows, along the columns, both, and bricks whose rows
+    /// overlap without being the same.
+    private static func cuts(_ rows: Int, _ columns: Int) -> [[MatrixRegion]] {
+        let (r, c) = (rows / 3, columns / 2 - 1)
+        func region(_ rows: Range<Int>, _ columns: Range<Int>) -> MatrixRegion {
+            MatrixRegion(rows: rows, columns: columns)
+        }
+        return [
+            [region(r..<rows, 0..<columns), region(0..<r, 0..<columns)],
+            [region(0..<rows, 0..<c), region(0..<rows, c..<columns)],
+            [
+                region(0..<r, 0..<c), region(r..<rows, 0..<c), region(0..<r, c..<columns),
+                region(r..<rows, c..<columns),
+            ],
+            [
+                region(0..<r, 0..<c), region(r..<rows, 0..<c), region(0..<2 * r, c..<columns),
+                region(2 * r..<rows, c..<columns),
+            ],
+        ]
+    }
+
+    @Test("matrices cut into patches compute what the multiplied-out ones do", arguments: 0..<4)
+    func patches(_ cut: Int) throws {
+        var compressed = try RandomCheckpoint(seed: 100)
+        var dense = try RandomCheckpoint(seed: 100)
+        let source = try Checkpoint(compressed.write()).fingerprint()
+        var matrices: [CompressedMatrix] = []
+        for module in compressed.configuration.linearModules {
+            let regions = Self.cuts(module.rows, module.columns)[cut]
+            let matrix = try CompressedMatrix(
+                MatrixPlan(
+                    name: module.name, rows: module.rows, columns: module.columns,
+                    patches: regions.enumerated().map {
+                        PatchPlan($1, $0 == 1 ? .dense : .lowRank(rank: 2), as: .float32)
+                    }))
+            matrices.append(matrix)
+            compressed.tensors[module.weight.name] = nil
+            // Assembled patch by patch, in an order that is not the model's.
+            let whole = try Tensor.zeros([module.rows, module.columns])
+            for (index, patch) in matrix.patches.enumerated() {
+                var parts: [String: Tensor] = [:]
+                for (part, info) in zip(
+                    try patch.format.parts(
+                        rows: patch.region.rows.count, columns: patch.region.columns.count),
+                    try patch.declarations(matrix: matrix.name))
+                {
+                    let scale = 1 / Double(module.columns).squareRoot()
+                    let values = try Tensor.normal(
+                        info.shape, seed: UInt64(matrices.count * 100 + index)) * scale
+                    compressed.tensors[info.name] = values
+                    parts[part.name] = values
+                }
+                let block =
+                    try parts["weight"] ?? #require(parts["output"]).matmul(#require(parts["input"]))
+                try whole.narrowed(0, patch.region.rows).narrowed(1, patch.region.columns)
+                    .assign(block)
             }
+            dense.tensors[module.weight.name] = whole
         }
         let plan = CompressionPlan(source: source, settings: [:], matrices: [])
-        _ = try checkpoint.write(
-            CompressionManifest(source: source, plan: plan, matrices: [matrix]))
-        let error = #expect(throws: ModelError.self) {
-            _ = try CausalLanguageModel(Checkpoint(checkpoint.path), checkpoint.configuration)
+        _ = try compressed.write(
+            CompressionManifest(source: source, plan: plan, matrices: matrices))
+        let configuration = compressed.configuration
+        let ids = try Tensor((0..<40).map { ($0 * 7 + 3) % 61 }, shape: [2, 20])
+        let model = try CausalLanguageModel(Checkpoint(compressed.path), configuration)
+        let multiplied = try CausalLanguageModel(Checkpoint(dense.write()), configuration)
+        let deviation = try withoutGradients {
+            for (block, other) in zip(model.blocks, multiplied.blocks) {
+                for projection in Projection.allCases {
+                    let (found, expected) = (
+                        try block[projection].weight.dense(), try other[projection].weight.dense()
+                    )
+                    #expect(try largestDeviation(found, expected) < 1e-6)
+                }
+            }
+            return try largestDeviation(model.logits(ids), multiplied.logits(ids))
         }
-        #expect(error?.description.contains(module.name) == true)
+        #expect(deviation <= configuration.reorderingBound)
     }
 }
 
