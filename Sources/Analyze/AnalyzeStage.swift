@@ -48,7 +48,7 @@ package struct AnalyzeStage {
         let settings = settings(windows)
         if let map = try? SensitivityMap.read(kept), map.settings == settings { return map }
         let modules = configuration.linearModules.count
-        let passed = MomentPass.passes * configuration.layerCount * windows.count
+        let passed = pass.extent.passes * configuration.layerCount * windows.count
         let total = passed + modules
         try pass.run { done, _, note in try progress(done, total, note) }
 

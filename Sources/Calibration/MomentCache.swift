@@ -64,6 +64,9 @@ package struct MomentCache {
     /// Hidden states that block `layer` reads, while the moments are collected.
     func statesPath(_ layer: Int) -> String { "\(folder)/states-\(layer).safetensors" }
 
+    /// The same, while those of the inputs alone are collected; each is removed once it has been read.
+    func forwardStatesPath(_ layer: Int) -> String { "\(folder)/forward-\(layer).safetensors" }
+
     /// Gradients by what block `layer` returns, while the moments are collected.
     func gradientsPath(_ layer: Int) -> String { "\(folder)/gradients-\(layer).safetensors" }
 
