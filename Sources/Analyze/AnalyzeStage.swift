@@ -59,7 +59,7 @@ package struct AnalyzeStage {
         if let map = try? SensitivityMap.read(kept), map.settings == settings { return map }
 
         let journal = try PricedBlocks(in: pass.cache.folder, settings: settings)
-        let passed = MomentPass.passes * configuration.layerCount * windows.count
+        let passed = MomentPass.Extent.inputsAndOutputs.passes * configuration.layerCount * windows.count
         let total = passed + configuration.linearModules.count
         var priced = 0
         func step(_ done: Int, _ step: AnalyzeStep) throws {

@@ -33,7 +33,8 @@ package struct PlanProposal: Sendable {
     package let isOptimal: Bool
 
     init(
-        map: SensitivityMap, settings: [String: JSONValue], allowance: LinearAllowance,
+        map: SensitivityMap, settings: [String: JSONValue], fit: FitSettings?,
+        allowance: LinearAllowance,
         choices: [PlanChoice], _ solution: Knapsack.Solution
     ) {
         self.allowance = allowance
@@ -42,7 +43,7 @@ package struct PlanProposal: Sendable {
         lowerBound = solution.lowerBound
         isOptimal = solution.isOptimal
         plan = CompressionPlan(
-            source: map.source, settings: settings,
+            source: map.source, settings: settings, fit: fit,
             matrices: Self.matrices(map, choices))
     }
 

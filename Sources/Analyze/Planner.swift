@@ -14,6 +14,8 @@ package struct Planner: Sendable {
     /// Low ranks that are not a multiple of this are left out, in sums of formats too; modes and
     /// ranks of other networks are as they are.
     package var rankMultiple: Int?
+    /// How the plan's matrices are to be fitted, which it records.
+    package var fit: FitSettings? = FitSettings()
 
     package init(_ map: SensitivityMap, within budget: PlanBudget) {
         self.map = map
@@ -44,7 +46,7 @@ package struct Planner: Sendable {
             }
         }
         return PlanProposal(
-            map: map, settings: settings(solution), allowance: allowance,
+            map: map, settings: settings(solution), fit: fit, allowance: allowance,
             choices: zip(choices, solution.choices).map { $0[$1] }, solution)
     }
 

@@ -9,12 +9,17 @@ extension Checkpoint {
 }
 
 extension CompressionPlan {
-    /// Values that the plan's matrices take.
+    /// Values that the plan's matrices take; an input factor that several share counts once.
     package func parameterCount() throws -> Int {
-        try matrices.flatMap(\.patches).reduce(0) { sum, patch in
-            try sum
-                + patch.format.parameterCount(
-                    rows: patch.region.rows.count, columns: patch.region.columns.count)
-        }
+        try matrices.flatMap(\.patches).reduce(0) { try $0 + $1.parameterCount() }
+    }
+}
+
+extension PatchPlan {
+    /// Values that are stored with this patch: an input factor that it shares is stored with its leader.
+    package func parameterCount() throws(FormatError) -> Int {
+        try format.parts(rows: region.rows.count, columns: region.columns.count)
+            .filter { sharesInputOf == nil || $0.name != Format.inputPart }
+            .reduce(0) { $0 + ($1.isIndex ? 0 : $1.count) }
     }
 }

@@ -32,6 +32,31 @@ package struct CompressionManifest: Codable, Hashable, Sendable {
         matrices.first { $0.name == name }
     }
 
+    /// Values that the parts of more than one matrix name are counted by each of them: these are the
+    /// ones that are counted again.
+    package func repeatedParameterCount() throws(ManifestError) -> Int {
+        var (seen, repeated): (Set<String>, Int) = ([], 0)
+        for matrix in matrices {
+            for patch in matrix.patches {
+                for tensor in try patch.declarations(matrix: matrix.name)
+                where !seen.insert(tensor.name).inserted && tensor.elementType.isFloatingPoint {
+                    repeated += tensor.shape.reduce(1, *)
+                }
+            }
+        }
+        return repeated
+    }
+
+    /// Tensors that more than one patch is stored in.
+    package var sharedTensorNames: Set<String> {
+        var (seen, shared): (Set<String>, Set<String>) = ([], [])
+        for name in matrices.flatMap(\.patches).flatMap(\.tensors.values)
+        where !seen.insert(name).inserted {
+            shared.insert(name)
+        }
+        return shared
+    }
+
     /// Every tensor that some patch is stored in.
     package var tensorNames: Set<String> {
         Set(matrices.flatMap(\.patches).flatMap(\.tensors.values))
@@ -55,18 +80,21 @@ package struct CompressedMatrix: Codable, Hashable, Sendable {
     }
 
     /// Names the parts of every patch of a plan in the standard way: `<module>.<part>`, and with
-    /// several patches `<module>.patch.<i>.<part>`.
+    /// several patches `<module>.patch.<i>.<part>`; a shared input factor has its leader's name.
     package init(_ plan: MatrixPlan) throws(ManifestError) {
         var patches: [CompressedPatch] = []
         for (index, patch) in plan.patches.enumerated() {
             let prefix = plan.patches.count == 1 ? plan.name : "\(plan.name).patch.\(index)"
             let parts = try patch.region.parts(of: patch.format, matrix: plan.name)
+            var tensors = Dictionary(
+                parts.map { ($0.name, "\(prefix).\($0.name)") },
+                uniquingKeysWith: { first, _ in first })
+            if let leader = patch.sharesInputOf {
+                tensors[Format.inputPart] = "\(leader).\(Format.inputPart)"
+            }
             patches.append(
                 CompressedPatch(
-                    patch.region, patch.format, as: patch.elementType,
-                    tensors: Dictionary(
-                        parts.map { ($0.name, "\(prefix).\($0.name)") },
-                        uniquingKeysWith: { first, _ in first })))
+                    patch.region, patch.format, as: patch.elementType, tensors: tensors))
         }
         self.init(name: plan.name, rows: plan.rows, columns: plan.columns, patches: patches)
     }

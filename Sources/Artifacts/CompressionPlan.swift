@@ -10,12 +10,18 @@ package struct CompressionPlan: Codable, Hashable, Sendable {
     package let source: Fingerprint
     /// What the plan was asked for, as the planner names it: budget, objective, calibration…
     package let settings: [String: JSONValue]
+    /// How the matrices are to be fitted; `nil` leaves it to who carries the plan out.
+    package let fit: FitSettings?
     package let matrices: [MatrixPlan]
 
-    package init(source: Fingerprint, settings: [String: JSONValue], matrices: [MatrixPlan]) {
+    package init(
+        source: Fingerprint, settings: [String: JSONValue], fit: FitSettings? = nil,
+        matrices: [MatrixPlan]
+    ) {
         version = Self.currentVersion
         self.source = source
         self.settings = settings
+        self.fit = fit
         self.matrices = matrices
     }
 }
@@ -36,13 +42,17 @@ package struct MatrixPlan: Codable, Hashable, Sendable {
     }
 
     /// One format for the whole matrix.
-    package init(_ module: LinearModule, _ format: Format, as type: ElementType) {
+    /// - Parameter leader: the module whose input factor it shares.
+    package init(
+        _ module: LinearModule, _ format: Format, as type: ElementType,
+        sharingInputOf leader: String? = nil
+    ) {
         self.init(
             name: module.name, rows: module.rows, columns: module.columns,
             patches: [
                 PatchPlan(
                     MatrixRegion(rows: 0..<module.rows, columns: 0..<module.columns), format,
-                    as: type)
+                    as: type, sharingInputOf: leader)
             ])
     }
 }
@@ -53,21 +63,29 @@ package struct PatchPlan: Codable, Hashable, Sendable {
     package let format: Format
     /// The type that the values are stored in.
     package let elementType: ElementType
+    /// The matrix whose input factor is this one's too: stored once, with that matrix, and fitted to
+    /// both. Both are of low rank, of equal rank and type, and read as many inputs.
+    package let sharesInputOf: String?
 
-    package init(_ region: MatrixRegion, _ format: Format, as elementType: ElementType) {
+    package init(
+        _ region: MatrixRegion, _ format: Format, as elementType: ElementType,
+        sharingInputOf leader: String? = nil
+    ) {
         self.region = region
         self.format = format
         self.elementType = elementType
+        sharesInputOf = leader
     }
 
     private enum CodingKeys: String, CodingKey {
         case region, format
         case elementType = "dtype"
+        case sharesInputOf = "shares_input_of"
     }
 }
 
 extension CompressionPlan {
-    /// Checks that the plan means something: versions, names, tilings and formats.
+    /// Checks that the plan means something: versions, names, tilings, formats, sharing and fit.
     package func validate() throws(ManifestError) {
         guard version == Self.currentVersion else { throw .version(version, Self.currentVersion) }
         var names: Set<String> = []
@@ -83,5 +101,7 @@ extension CompressionPlan {
                 }
             }
         }
+        try validateSharing()
+        try fit?.validate()
     }
 }

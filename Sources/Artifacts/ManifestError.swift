@@ -20,6 +20,9 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
     case number(String, Double, matrix: String, expected: String)
     case candidate(Format.Kind, matrix: String, problem: String)
     case elements(limit: Int)
+    /// A setting of the fit, and what is wrong with it.
+    case setting(String, String)
+    case sharing(matrix: String, with: String, problem: String)
 
     package var description: String {
         switch self {
@@ -55,6 +58,10 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
             "a \(kind.rawValue) candidate of matrix '\(matrix)' \(problem)"
         case .elements(let limit):
             "its matrices together have more than \(limit) elements"
+        case .setting(let key, let problem):
+            "the fit's '\(key)' \(problem)"
+        case .sharing(let matrix, let other, let problem):
+            "matrix '\(matrix)' cannot share the input factor of '\(other)', which \(problem)"
         }
     }
 }

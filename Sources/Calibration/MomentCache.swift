@@ -72,10 +72,7 @@ package struct MomentCache {
         }
     }
 
-    /// Whether the input moments of every block are there.
-    package func hasInputs(layers: Int) -> Bool {
-        (0..<layers).allSatisfy { exists(inputsPath($0)) }
-    }
+    func hasInputs(_ layer: Int) -> Bool { exists(inputsPath(layer)) }
 
     func writeInputs(_ moments: BlockMoments, layer: Int) throws {
         try write(
@@ -93,6 +90,9 @@ package struct MomentCache {
 
     /// Hidden states that block `layer` reads, while the moments are collected.
     func statesPath(_ layer: Int) -> String { "\(folder)/states-\(layer).safetensors" }
+
+    /// The same, while those of the inputs alone are collected; each is removed once it has been read.
+    func forwardStatesPath(_ layer: Int) -> String { "\(folder)/forward-\(layer).safetensors" }
 
     /// Gradients by what block `layer` returns, while the moments are collected.
     func gradientsPath(_ layer: Int) -> String { "\(folder)/gradients-\(layer).safetensors" }

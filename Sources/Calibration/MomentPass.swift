@@ -17,6 +17,7 @@ package struct MomentPass {
     let windows: [[Int]]
     let seed: UInt64
     let device: Device
+    let extent: Extent
     package let cache: MomentCache
     /// Which moments stay on disk.
     package var keeping: Keeping
@@ -31,22 +32,38 @@ package struct MomentPass {
         case nothing
     }
 
+    /// Which moments are collected.
+    package enum Extent: Sendable {
+        /// Of what the layers read: forward alone, and kept whatever they take.
+        case inputs
+        /// Of the gradients by their outputs too.
+        case inputsAndOutputs
+
+        /// Passes of the text through every block.
+        package var passes: Int {
+            switch self {
+            case .inputs: 1
+            case .inputsAndOutputs: 2
+            }
+        }
+    }
+
     /// - Parameters:
     ///   - source: the checkpoint's fingerprint.
     ///   - root: folder of all caches.
     package init(
         _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, source: Fingerprint,
-        windows: [[Int]], seed: UInt64 = 0, on device: Device,
+        windows: [[Int]], seed: UInt64 = 0, extent: Extent = .inputsAndOutputs, on device: Device,
         root: String = MomentCache.defaultRoot
     ) throws {
         try self.init(
             .checkpoint(checkpoint), configuration, source: source, windows: windows, seed: seed,
-            on: device, root: root)
+            extent: extent, on: device, root: root)
     }
 
     package init(
         _ weights: WeightSource, _ configuration: ModelConfiguration, source: Fingerprint,
-        windows: [[Int]], seed: UInt64 = 0, on device: Device,
+        windows: [[Int]], seed: UInt64 = 0, extent: Extent = .inputsAndOutputs, on device: Device,
         root: String = MomentCache.defaultRoot
     ) throws {
         try CalibrationText.check(windows, against: configuration)
@@ -54,15 +71,13 @@ package struct MomentPass {
         self.configuration = configuration
         self.windows = windows
         self.seed = seed
+        self.extent = extent
         self.device = device
         cache = MomentCache(source: source, windows: windows, seed: seed, in: root)
         keeping =
             MomentCache.byteCount(of: configuration) <= MomentCache.mostBytes
             ? .everything : .outputs
     }
-
-    /// Passes of the text through every block: forward and backward.
-    package static let passes = 2
 
     /// Collects what is not there yet. Runs that want the same moments wait for one another.
     /// - Parameters:
@@ -84,13 +99,16 @@ package struct MomentPass {
             let needed = wanted.indices.map { layer in
                 wanted[layer] ? !cache.has(layer, .everything) : !cache.has(layer, keeping)
             }
-            let total = Self.passes * layers * windows.count
+            let total = extent.passes * layers * windows.count
             var done = 0
             func step(_ phase: MomentStep.Phase, _ layer: Int) throws {
                 done += 1
                 try progress(done, total, MomentStep(phase: phase, layer: layer))
             }
             try withoutGradients {
+                guard extent == .inputsAndOutputs else {
+                    return try collectInputs { try step(.forward, $0) }
+                }
                 let top = try forward(needed) { try step(.forward, $0) }
                 for layer in (0..<layers).reversed() {
                     let moments = try backward(layer, below: top, needed) {
@@ -158,20 +176,53 @@ package struct MomentPass {
     }
 
     private func forward(_ layer: Int, _ step: (Int) throws -> Void) throws {
-        if layer == 0, !states(0).exists {
-            try states(0).writeEmbeddings(of: windows, weights, configuration, on: device)
+        try forward(layer, from: states(layer), to: states(layer + 1), observer: nil, step)
+    }
+
+    private func forward(
+        _ layer: Int, from source: HiddenStateFile, to next: HiddenStateFile?,
+        observer: (any LinearObserver)?, _ step: (Int) throws -> Void
+    ) throws {
+        if layer == 0, !source.exists {
+            try source.writeEmbeddings(of: windows, weights, configuration, on: device)
         }
-        let (block, rotary, reader) = (try block(layer), rotary(), try states(layer).open())
-        let writer = try states(layer + 1).create()
+        let (block, rotary, reader) = (try block(layer), rotary(), try source.open())
+        let writer = try next?.create()
         var none: KVCache?
         for window in windows.indices {
             let x = try reader.window(window, on: device)
-            try writer.write(
-                try block.forward(x, rotary: rotary, cache: &none), window: window)
+            let y = try block.forward(x, rotary: rotary, cache: &none, observer: observer)
+            try writer?.write(y, window: window)
             try step(layer)
         }
-        try writer.finish()
+        try writer?.finish()
         TorchRuntime.releaseUnusedMemory()
+    }
+
+    private final class InputSums: LinearObserver {
+        let sums = BlockSums()
+
+        func willRead(_ x: Tensor, _ input: Projection.Input) throws { try sums.add(x, input) }
+    }
+
+    /// The pass for input moments alone. It keeps states of its own, one file at a time, and may begin with
+    /// a file of an unfinished pass of both extents.
+    private func collectInputs(step: (Int) throws -> Void) throws {
+        let last = configuration.layerCount - 1
+        func own(_ layer: Int) -> HiddenStateFile { file(cache.forwardStatesPath(layer)) }
+        for layer in 0...last {
+            if cache.hasInputs(layer) {
+                for _ in windows { try step(layer) }
+            } else {
+                let observer = InputSums()
+                try forward(
+                    layer,
+                    from: own(layer).exists || !states(layer).exists ? own(layer) : states(layer),
+                    to: layer < last ? own(layer + 1) : nil, observer: observer, step)
+                try cache.writeInputs(BlockMoments(taking: observer.sums), layer: layer)
+            }
+            try own(layer).remove()
+        }
     }
 
     // MARK: Backward

@@ -1,7 +1,8 @@
-// One block of the model, fitted in the order in which its layers act: {query, key, value}, output,
-// {gate, up}, down. Each group sees what the layers before it, already compressed, hand to it, and is
+// One block of the model, fitted. Anchored fits go in the order in which its layers act: {query, key, value},
+// output, {gate, up}, down. Each group sees what the layers before it, already compressed, hand to it, and is
 // fitted to what the dense model does there (DESIGN.md 6), so that it makes good what they lost. A layer
-// that writes to the residual stream is also asked for what the stream has lost so far.
+// that writes to the residual stream is also asked for what the stream has lost so far. Other fits need
+// only the dense model's moments.
 import Artifacts
 import Calibration
 import Foundation
@@ -12,10 +13,12 @@ import Tensors
 struct BlockCompressor {
     let checkpoint: Checkpoint
     let configuration: ModelConfiguration
-    let plan: CompressionPlan
     let fit: FitSettings
-    /// For two-sided fits.
-    let outputMoments: MomentCache?
+    /// All that is fitted.
+    let units: [FitUnit]
+    /// Of the dense model: of the inputs for fits that are not anchored, of the outputs for two-sided
+    /// ones. `nil` where the weights alone are fitted.
+    let moments: MomentCache?
     let device: Device
 
     /// A matrix and how well it was fitted.
@@ -23,105 +26,151 @@ struct BlockCompressor {
         let matrix: CompressedMatrix
         let network: Factorization
         let record: CompressionReport.Matrix
+        /// Its input factor is stored with another matrix.
+        let sharesInput: Bool
     }
 
-    /// Fits every matrix of block `layer` that the plan does not leave dense.
+    /// Fits the units of block `layer` on what the compressed model hands on.
     /// - Parameters:
-    ///   - streams: hidden states of the dense and of the compressed model; `nil` fits the weights alone.
+    ///   - streams: hidden states of the dense and of the compressed model.
     ///   - step: called after every window of each pass, and after every matrix.
     func compress(
-        _ layer: Int, _ streams: BlockStreams?, step: (String) throws -> Void
+        _ layer: Int, anchor: Double, _ streams: BlockStreams, step: (String) throws -> Void
     ) throws -> [Fitted] {
-        var fitted: [Fitted] = []
-        guard let streams else {
-            for projection in Projection.allCases {
-                try fit(projection, layer, nil, nil, into: &fitted)
-                try step(projection.rawValue)
-            }
-            return fitted
-        }
+        var all: [Fitted] = []
         var pass = BlockPass(
             try DecoderBlock(
                 layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device)),
-            streams, configuration, anchor: fit.anchor, device: device)
+            streams, configuration, anchor: anchor, device: device)
         for input in Projection.Input.allCases {
-            let wanted = input.projections.filter { isCompressed($0, layer) }
+            let units = units.filter { $0.layer == layer && $0.projection.input == input }
+            let wanted = units.flatMap(\.members).map(\.projection)
             var observed = try pass.observe(input, wanted) { try step("block \(layer)") }
             TorchRuntime.releaseUnusedMemory()
             // Layers that read the same activation share its moment.
-            let moment = try observed?.takeMoment(named: input, shrinkage: fit.shrinkage)
-            for projection in wanted {
-                try fit(
-                    projection, layer, moment, observed?.takeWanted(projection), into: &fitted)
-                if let network = fitted.last?.network {
-                    try pass.replace(projection, by: network)
+            let moment = try observed.map { _ in
+                try second(observed?.takeMoment(), "the \(input.rawValue) moment")
+            }
+            for unit in units {
+                let fitted = try fit(unit, moment) { observed?.takeWanted($0) }
+                for (member, matrix) in zip(unit.members, fitted) {
+                    try pass.replace(member.projection, by: matrix.network)
                 }
+                all += fitted
             }
             for projection in input.projections { try step(projection.rawValue) }
         }
         try pass.finish { try step("block \(layer)") }
+        return all
+    }
+
+    /// Fits the units of block `layer` on the dense model's inputs, or the weights alone.
+    /// - Parameter step: called after every matrix of the block.
+    func compress(_ layer: Int, step: (String) throws -> Void) throws -> [Fitted] {
+        var all: [Fitted] = []
+        var known: (places: [FitUnit.InputPlace], moment: SecondMoment?)?
+        for projection in Projection.allCases {
+            for unit in units where unit.layer == layer && unit.projection == projection {
+                if known?.places != unit.inputs {
+                    known = nil
+                    known = (unit.inputs, try denseMoment(unit.inputs))
+                }
+                all += try fit(unit, known?.moment) { _ in nil }
+            }
+            try step(projection.rawValue)
+        }
+        return all
+    }
+
+    // MARK: Moments
+
+    /// Of what the dense model's layers read, in the metric of the fit; the mean of several.
+    private func denseMoment(_ places: [FitUnit.InputPlace]) throws -> SecondMoment? {
+        guard fit.metric != .weights, let moments else { return nil }
+        var sum: Tensor?
+        for place in places {
+            let moment = try moments.moment(of: place.input, layer: place.layer).moved(to: device)
+            sum = try sum.map { try $0 + moment } ?? moment
+        }
+        var mean = try sum.map { places.count == 1 ? $0 : try $0 / Double(places.count) }
+        if fit.metric == .diagonal {
+            mean = try mean?.diagonal().clamped(0...Double.greatestFiniteMagnitude)
+                .squareRoot().diagonalMatrix()
+        }
+        let names = places.map { "\($0.input.rawValue) moment of block \($0.layer)" }
+        return try second(mean, "the " + names.joined(separator: " and the "))
+    }
+
+    private func second(_ moment: Tensor?, _ name: String) throws -> SecondMoment {
+        guard let moment else { preconditionFailure("an observed input has a moment") }
+        return try SecondMoment(
+            moment, size: moment.shape[0], shrinkage: fit.shrinkage, name: name)
+    }
+
+    private func outputMoment(_ member: FitUnit.Member) throws -> SecondMoment? {
+        guard fit.isTwoSided, let moments else { return nil }
+        return try SecondMoment(
+            moments.moment(of: member.projection, layer: member.layer).moved(to: device),
+            size: member.module.rows, shrinkage: fit.outputShrinkage,
+            name: "the output moment of \(member.module.name)")
+    }
+
+    // MARK: Fits
+
+    /// - Parameters:
+    ///   - moment: of the unit's inputs; `nil` is the identity.
+    ///   - wanted: E[y·x̂ᵀ] where the outputs y are not W·x̂.
+    private func fit(
+        _ unit: FitUnit, _ moment: SecondMoment?, wanted: (Projection) -> Tensor?
+    ) throws -> [Fitted] {
+        var moment = moment
+        if moment == nil, unit.members.count > 1 {
+            let columns = unit.members[0].module.columns
+            moment = try SecondMoment(
+                .identity(columns, .float64, on: device), size: columns, shrinkage: 0,
+                name: "the identity")
+        }
+        let objectives = try unit.members.map { member in
+            try FitObjective(
+                weight: WeightLoader(checkpoint, as: .float64, on: device)
+                    .tensor(member.module.weight.name),
+                moment: moment, wanted: wanted(member.projection), output: outputMoment(member))
+        }
+        let found = try networks(unit, objectives)
+        let fitted = try zip(unit.members, found).map { member, found in
+            Fitted(
+                matrix: try CompressedMatrix(member.plan), network: found.stored,
+                record: CompressionReport.Matrix(
+                    name: member.module.name, rows: member.module.rows,
+                    columns: member.module.columns, format: member.patch.format,
+                    parameters: try member.patch.parameterCount(),
+                    relativeError: found.relativeError),
+                sharesInput: member.patch.sharesInputOf != nil)
+        }
+        // The allocator would keep the temporaries of this unit beside those of the next.
+        TorchRuntime.releaseUnusedMemory()
         return fitted
     }
 
-    private func planned(_ projection: Projection, _ layer: Int) -> (LinearModule, PatchPlan) {
-        let module = configuration.module(projection, ofLayer: layer)
-        guard let matrix = plan.matrices.first(where: { $0.name == module.name }),
-            let patch = matrix.patches.first
-        else { preconditionFailure("the plan was checked to name every module") }
-        return (module, patch)
-    }
+    private typealias Found = (stored: Factorization, relativeError: Double)
 
-    private func isCompressed(_ projection: Projection, _ layer: Int) -> Bool {
-        planned(projection, layer).1.format != .dense
-    }
-
-    private func fit(
-        _ projection: Projection, _ layer: Int, _ moment: SecondMoment?, _ wanted: Tensor?,
-        into fitted: inout [Fitted]
-    ) throws {
-        guard isCompressed(projection, layer) else { return }
-        let (module, patch) = planned(projection, layer)
-        let weight = try WeightLoader(checkpoint, as: .float64, on: device)
-            .tensor(module.weight.name)
-        let output = try outputMoments.map {
-            try SecondMoment(
-                $0.moment(of: projection, layer: layer).moved(to: device), size: module.rows,
-                shrinkage: fit.outputShrinkage, name: "the output moment of \(module.name)")
+    private func networks(_ unit: FitUnit, _ objectives: [FitObjective]) throws -> [Found] {
+        let (format, type) = (unit.members[0].patch.format, unit.members[0].patch.elementType)
+        if case .lowRank(let rank) = format, unit.members.count > 1 {
+            let shared = try SharedInputFit(objectives, rank: rank)
+            let errors = try zip(objectives, shared.pairs).map { objective, pair in
+                try objective.relativeError(of: Factorization.lowRank(pair).reconstructed())
+            }
+            return zip(try shared.stored(as: type), errors).map { (.lowRank($0), $1) }
         }
-        let objective = try FitObjective(
-            weight: weight, moment: moment, wanted: wanted, output: output)
-        let (network, error) = try self.fitted(objective, patch.format, isWeighted: moment != nil)
-        let stored = try network.stored(as: patch.elementType, for: objective)
-        fitted.append(
-            Fitted(
-                matrix: try CompressedMatrix(
-                    MatrixPlan(module, patch.format, as: patch.elementType)),
-                network: stored,
-                record: CompressionReport.Matrix(
-                    name: module.name, rows: module.rows, columns: module.columns,
-                    format: patch.format, parameters: network.parameterCount, relativeError: error)
-            ))
-        // The allocator would keep the temporaries of this matrix beside those of the next.
-        TorchRuntime.releaseUnusedMemory()
-    }
-
-    /// Without moments there is nothing to weight by: the plain decomposition is the answer.
-    private func fitted(
-        _ objective: FitObjective, _ format: Format, isWeighted: Bool
-    ) throws -> (Factorization, relativeError: Double) {
-        guard !isWeighted else { return try Factorization.fit(objective, format: format) }
-        let network = try Factorization.decomposing(objective.target, format: format)
-        return (network, try objective.relativeError(of: network.reconstructed()))
-    }
-}
-
-extension BlockPass.Observation {
-    fileprivate mutating func takeMoment(
-        named input: Projection.Input, shrinkage: Double
-    ) throws -> SecondMoment {
-        let moment = takeMoment()
-        return try SecondMoment(
-            moment, size: moment.shape[0], shrinkage: shrinkage,
-            name: "the \(input.rawValue) moment")
+        let objective = objectives[0]
+        if !fit.readsText {
+            // There is nothing to weight by: the plain decomposition is the answer.
+            let network = try Factorization.decomposing(objective.target, format: format)
+            let error = try objective.relativeError(of: network.reconstructed())
+            return [(try network.stored(as: type, for: objective), error)]
+        }
+        let (network, error) = try Factorization.fit(objective, format: format)
+        return [(try network.stored(as: type, for: objective), error)]
     }
 }

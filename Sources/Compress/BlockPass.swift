@@ -6,8 +6,7 @@ import Tensors
 
 /// Where one block finds what it reads and leaves what the next one reads.
 struct BlockStreams {
-    /// What the block reads in the dense and in the compressed model; the same file where the fits are
-    /// not anchored.
+    /// What the block reads in the dense and in the compressed model.
     let dense: HiddenStateFile
     let compressed: HiddenStateFile
     /// Between attention and feed-forward; removed when the block is done.
@@ -19,7 +18,8 @@ struct BlockStreams {
 }
 
 /// Runs a block over the calibration text in the four steps between which its layers are fitted, for the
-/// dense model and beside it for the compressed one.
+/// dense model and beside it for the compressed one. Fits that are not anchored need no such pass: what
+/// the dense model's layers read is in `MomentCache`.
 struct BlockPass {
     /// Let go of as soon as nothing more is asked of it: its weights would stand beside the moment of
     /// the widest layer, which is the largest thing that a fit holds.
@@ -28,15 +28,15 @@ struct BlockPass {
     private let streams: BlockStreams
     private let rotary: RotaryTables
     /// Share of the dense model's outputs in what the fits aim at; the rest is the dense weight on the
-    /// compressed model's inputs. `nil`: the compressed model's inputs are not looked at.
-    private let anchor: Double?
+    /// compressed model's inputs.
+    private let anchor: Double
     private let device: Device
 
     /// What the layers of one input read, and what is wanted of them.
     struct Observation {
         /// Â = E[x̂·x̂ᵀ] `[in, in]`.
         private var moment: Tensor?
-        /// E[y·x̂ᵀ] `[out, in]` of each layer, where the outputs y are not W·x̂.
+        /// E[y·x̂ᵀ] `[out, in]` of each layer.
         private var wanted: [Projection: Tensor]
 
         fileprivate init(_ moment: MomentSum, wanted: [Projection: MomentSum]) throws {
@@ -62,7 +62,7 @@ struct BlockPass {
 
     init(
         _ dense: DecoderBlock, _ streams: BlockStreams, _ configuration: ModelConfiguration,
-        anchor: Double?, device: Device
+        anchor: Double, device: Device
     ) {
         self.dense = dense
         compressed = dense
@@ -71,8 +71,6 @@ struct BlockPass {
         self.device = device
         rotary = RotaryTables(configuration, type: .float32, device: device)
     }
-
-    private var isAnchored: Bool { anchor != nil }
 
     /// Passes over the text that a block takes, each of which reports every window.
     static let passes = 5
@@ -99,9 +97,7 @@ struct BlockPass {
             return nil
         }
         let reader = try (isSecondHalf ? streams.denseMiddle : streams.dense).open()
-        let other =
-            try isAnchored
-            ? (isSecondHalf ? streams.compressedMiddle : streams.compressed).open() : nil
+        let other = try (isSecondHalf ? streams.compressedMiddle : streams.compressed).open()
         var moment = MomentSum()
         var wanted: [Projection: MomentSum] = [:]
         for window in 0..<reader.windows {
@@ -109,18 +105,14 @@ struct BlockPass {
             let x = try self.input(input, of: dense, stream)
             if let next { try next.write(try stream + dense[.down](x), window: window) }
             if !projections.isEmpty {
-                if let other, let anchor {
-                    let behind = try other.window(window, on: device)
-                    let seen = try self.input(input, of: compressed, behind)
-                    try moment.add(seen, seen)
-                    let aim = try x * anchor + seen * (1 - anchor)
-                    for projection in projections {
-                        var y = try dense[projection].product(aim)
-                        if projection.writesToStream { y = try y + (stream - behind) * anchor }
-                        try wanted[projection, default: MomentSum()].add(y, seen)
-                    }
-                } else {
-                    try moment.add(x, x)
+                let behind = try other.window(window, on: device)
+                let seen = try self.input(input, of: compressed, behind)
+                try moment.add(seen, seen)
+                let aim = try x * anchor + seen * (1 - anchor)
+                for projection in projections {
+                    var y = try dense[projection].product(aim)
+                    if projection.writesToStream { y = try y + (stream - behind) * anchor }
+                    try wanted[projection, default: MomentSum()].add(y, seen)
                 }
             }
             if input != .feedForward { try step() }
@@ -132,7 +124,7 @@ struct BlockPass {
 
     /// Writes what the next block of the compressed model reads.
     func finish(step: () throws -> Void) throws {
-        if isAnchored, let writer = try streams.nextCompressed?.create() {
+        if let writer = try streams.nextCompressed?.create() {
             let reader = try streams.compressedMiddle.open()
             for window in 0..<reader.windows {
                 let middle = try reader.window(window, on: device)
@@ -164,23 +156,21 @@ struct BlockPass {
 
     private func writeMiddle(_ dense: DecoderBlock, _ step: () throws -> Void) throws {
         let reader = try streams.dense.open()
-        let other = try isAnchored ? streams.compressed.open() : nil
+        let other = try streams.compressed.open()
         let writer = try streams.denseMiddle.create()
-        let otherWriter = try isAnchored ? streams.compressedMiddle.create() : nil
+        let otherWriter = try streams.compressedMiddle.create()
         func middle(_ block: DecoderBlock, _ x: Tensor) throws -> Tensor {
             try x + block[.output](input(.attended, of: block, x))
         }
         for window in 0..<reader.windows {
             try writer.write(
                 try middle(dense, try reader.window(window, on: device)), window: window)
-            if let other {
-                try otherWriter?.write(
-                    try middle(compressed, try other.window(window, on: device)), window: window)
-            }
+            try otherWriter.write(
+                try middle(compressed, try other.window(window, on: device)), window: window)
             try step()
         }
         try writer.finish()
-        try otherWriter?.finish()
+        try otherWriter.finish()
     }
 }
 

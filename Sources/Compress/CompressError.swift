@@ -10,6 +10,7 @@ package enum CompressError: Error, CustomStringConvertible {
     case folder(String, SystemFault)
     case planOfOther(plan: Fingerprint, model: Fingerprint)
     case planMatrix(String, problem: String)
+    case sharing(String, String)
     case nothingFits(matrix: String, format: String, keep: Double)
 
     package var description: String {
@@ -32,6 +33,8 @@ package enum CompressError: Error, CustomStringConvertible {
             "the plan was made for checkpoint \(plan.hex.prefix(12))…, and this model is \(model.hex.prefix(12))…; analyze and plan this one"
         case .planMatrix(let matrix, let problem):
             "the plan's matrix '\(matrix)' \(problem)"
+        case .sharing(let leader, let other):
+            "\(leader) and \(other) share an input factor and do not read the same: such fits need \"anchor\" left out of the plan's fit, or --anchor 0"
         case .nothingFits(let matrix, let format, let keep):
             "\(matrix): no \(format) fits in \(keep) of its parameters"
         }

@@ -2,7 +2,8 @@
 //
 // For each block: run it over the calibration text's hidden states, in the dense model and in the one
 // compressed so far, fit the matrices to what the dense ones do there, write them and the states that
-// the next block reads. Memory holds one block, one window of text and the moments, whatever the
+// the next block reads. Fits that are not anchored to the compressed model take the dense model's moments,
+// which runs on the same text share (MomentCache), and pass no text. Memory holds one block, one window of text and the moments, whatever the
 // model's size; what is finished is on disk under names that a later run finds (see CompressionRun).
 import Artifacts
 import Calibration
@@ -48,12 +49,13 @@ package struct CompressStage {
             throw CompressError.alreadyCompressed(folder: source)
         }
         try checkpoint.validate(against: configuration)
+        try settings.fit.validate()
         let plan = try plan(for: checkpoint, configuration)
-        var journal = plan.settings
+        var journal = plan.settings.merging(settings.fit.description) { _, fit in fit }
         journal["source"] = .string(plan.source.hex)
         journal["matrices"] = .string(
             Fingerprint(hashing: [try StrictJSON.encode(plan.matrices)]).hex)
-        if isWeighted { journal["calibration"] = .string(calibration.origin) }
+        if settings.fit.readsText { journal["calibration"] = .string(calibration.origin) }
 
         let folder = try OutputFolder(
             output, overwrite: try overwrite || isComplete(plan, journal: journal))
@@ -86,9 +88,7 @@ package struct CompressStage {
         return (try? Checkpoint(output))?.manifest?.plan == plan
     }
 
-    private var isWeighted: Bool { settings.fit.isWeighted }
-
-    /// The plan that is carried out, with how its matrices are fitted among its settings.
+    /// The plan that is carried out, with how its matrices are fitted.
     private func plan(
         for checkpoint: Checkpoint, _ configuration: ModelConfiguration
     ) throws -> CompressionPlan {
@@ -100,12 +100,11 @@ package struct CompressStage {
                 uniform: format, keep: keep, for: checkpoint, configuration, source: source)
         case .plan(let given):
             try given.check(against: configuration, source: source)
+            try given.checkSharing(configuration, settings.fit)
             plan = given
         }
         return CompressionPlan(
-            source: source,
-            settings: plan.settings.merging(settings.fit.description) { _, fit in fit },
-            matrices: plan.matrices)
+            source: source, settings: plan.settings, fit: settings.fit, matrices: plan.matrices)
     }
 
     // MARK: Blocks
@@ -114,24 +113,27 @@ package struct CompressStage {
         _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, _ plan: CompressionPlan,
         in run: CompressionRun, _ progress: Progress
     ) throws -> (records: [CompressionReport.Matrix], tokens: Int) {
-        let windows = isWeighted ? try run.calibrationWindows(calibration) : []
-        if isWeighted { try CalibrationText.check(windows, against: configuration) }
-        let stepsPerBlock = BlockPass.passes * windows.count + Projection.allCases.count
-        let isTwoSided = isWeighted && settings.fit.isTwoSided
-        let stepsOfMoments = isTwoSided ? MomentPass.passes * windows.count : 0
-        let total = configuration.layerCount * (stepsPerBlock + stepsOfMoments)
-        var outputMoments: MomentCache?
-        if isTwoSided {
-            let pass = try MomentPass(
+        let fit = settings.fit
+        let windows = fit.readsText ? try run.calibrationWindows(calibration) : []
+        if fit.readsText { try CalibrationText.check(windows, against: configuration) }
+        let stepsPerBlock =
+            (fit.anchor == nil ? 0 : BlockPass.passes * windows.count) + Projection.allCases.count
+        let stepsOfMoments =
+            (momentExtent?.passes ?? 0) * windows.count * configuration.layerCount
+        let total = configuration.layerCount * stepsPerBlock + stepsOfMoments
+        let moments = try momentExtent.map { (extent) throws -> MomentCache in
+            var pass = try MomentPass(
                 checkpoint, configuration, source: plan.source, windows: windows,
-                seed: settings.seed, on: device, root: cache)
+                seed: settings.seed, extent: extent, on: device, root: cache)
+            // Without an anchor the fits read the dense model's input moments.
+            if fit.anchor == nil { pass.keeping = .everything }
             try pass.run { done, _, note in try progress(done, total, "moments, \(note)") }
-            outputMoments = pass.cache
+            return pass.cache
         }
         let compressor = BlockCompressor(
-            checkpoint: checkpoint, configuration: configuration, plan: plan, fit: settings.fit,
-            outputMoments: outputMoments, device: device)
-        var done = configuration.layerCount * stepsOfMoments
+            checkpoint: checkpoint, configuration: configuration, fit: fit,
+            units: plan.units(configuration), moments: moments, device: device)
+        var done = stepsOfMoments
         func step(_ note: String) throws {
             done += 1
             try progress(done, total, note)
@@ -145,12 +147,19 @@ package struct CompressStage {
                 try progress(done, total, "block \(layer) was done")
                 continue
             }
-            let streams = isWeighted ? streams(layer, windows, configuration, run) : nil
-            if layer == 0, let start = streams?.dense, !start.exists {
-                try start.writeEmbeddings(
-                    of: windows, .checkpoint(checkpoint), configuration, on: device)
+            var streams: BlockStreams?
+            let fitted: [BlockCompressor.Fitted]
+            if let anchor = fit.anchor {
+                let files = blockStreams(layer, windows, configuration, run)
+                streams = files
+                if layer == 0, !files.dense.exists {
+                    try files.dense.writeEmbeddings(
+                        of: windows, .checkpoint(checkpoint), configuration, on: device)
+                }
+                fitted = try compressor.compress(layer, anchor: anchor, files, step: step)
+            } else {
+                fitted = try compressor.compress(layer, step: step)
             }
-            let fitted = try compressor.compress(layer, streams, step: step)
             try BlockRecord.write(fitted.map(\.record), to: run.recordPath(layer))
             try writeParts(of: fitted, to: run.partsPath(layer))
             records += fitted.map(\.record)
@@ -158,10 +167,21 @@ package struct CompressStage {
             try streams?.dense.remove()
             try streams?.compressed.remove()
         }
+        // Matrices that share a factor were fitted with the first of them.
+        let found = Dictionary(
+            records.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        records = configuration.linearModules.compactMap { found[$0.name] }
         return (records, windows.count * (windows.first?.count ?? 0))
     }
 
-    private func streams(
+    /// The dense model's moments that the fits want.
+    private var momentExtent: MomentPass.Extent? {
+        let fit = settings.fit
+        if fit.isTwoSided { return .inputsAndOutputs }
+        return fit.anchor == nil && fit.metric != .weights ? .inputs : nil
+    }
+
+    private func blockStreams(
         _ layer: Int, _ windows: [[Int]], _ configuration: ModelConfiguration, _ run: CompressionRun
     ) -> BlockStreams {
         func file(_ kind: CompressionRun.States, _ layer: Int) -> HiddenStateFile {
@@ -185,7 +205,8 @@ package struct CompressStage {
     private func writeParts(of fitted: [BlockCompressor.Fitted], to path: String) throws {
         var parts: [(name: String, tensor: Tensor)] = []
         for matrix in fitted {
-            for (part, tensor) in matrix.network.parts {
+            for (part, tensor) in matrix.network.parts
+            where !matrix.sharesInput || part != Format.inputPart {
                 guard let name = matrix.matrix.patches.first?.tensors[part] else {
                     preconditionFailure("a manifest entry names every part of its format")
                 }

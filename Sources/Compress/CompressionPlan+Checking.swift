@@ -1,6 +1,18 @@
 import Artifacts
 
 extension CompressionPlan {
+    /// Throws where matrices share an input factor that these fits cannot give them: on what the
+    /// compressed model hands on, only matrices that read the same of it.
+    func checkSharing(
+        _ configuration: ModelConfiguration, _ fit: FitSettings
+    ) throws(CompressError) {
+        guard fit.anchor != nil else { return }
+        for unit in units(configuration) where unit.inputs.count > 1 {
+            let names = unit.members.map(\.module.name)
+            throw .sharing(names[0], names[names.count - 1])
+        }
+    }
+
     /// Throws unless the plan was made for this checkpoint and says something of each of its linear
     /// layers, and of nothing else.
     func check(against configuration: ModelConfiguration, source: Fingerprint) throws {

@@ -33,5 +33,5 @@ extension CompressionPlan {
 
     /// Ranks are multiples of 16, which tensor cores and 16-byte loads want, where that costs little:
     /// on sides below 1,024 rounding down would give away several per cent of the budget.
-    static func rankMultiple(_ smallerSide: Int) -> Int { smallerSide >= 1_024 ? 16 : 1 }
+    package static func rankMultiple(_ smallerSide: Int) -> Int { smallerSide >= 1_024 ? 16 : 1 }
 }

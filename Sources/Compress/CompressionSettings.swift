@@ -1,7 +1,7 @@
 import Artifacts
 import TensorNetworks
 
-/// What a compression is asked for.
+/// What a compression is asked for; its result's plan says how it was fitted.
 package struct CompressionSettings: Sendable {
     /// Which format every matrix takes.
     package enum Goal: Sendable {
@@ -12,11 +12,19 @@ package struct CompressionSettings: Sendable {
     }
 
     package var goal: Goal
-    package var fit = FitSettings()
+    /// At first what the plan says.
+    package var fit: FitSettings
     /// Seed of what is drawn at random: the labels of the output moments.
     package var seed: UInt64 = 0
 
-    package init(_ goal: Goal) { self.goal = goal }
+    package init(_ goal: Goal) {
+        self.goal = goal
+        if case .plan(let plan) = goal, let fit = plan.fit {
+            self.fit = fit
+        } else {
+            fit = FitSettings()
+        }
+    }
 
     package init(format: Format.Kind, keep: Double) {
         self.init(.uniform(format, keep: keep))

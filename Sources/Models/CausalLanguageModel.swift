@@ -7,6 +7,9 @@ package struct CausalLanguageModel {
     package let blocks: [DecoderBlock]
     package let ends: ModelEnds
     package let rotary: RotaryTables
+    /// Values of the blocks' linear layers as they are stored; biases, embedding and head excluded. What
+    /// several layers share counts once.
+    package let linearParameterCount: Int
 
     /// Reads all weights of `checkpoint`, which is checked against `configuration` first.
     package init(
@@ -21,6 +24,11 @@ package struct CausalLanguageModel {
             try DecoderBlock($0, of: configuration, from: loader)
         }
         rotary = RotaryTables(configuration, type: type, device: device)
+        let counted = blocks.reduce(0) { sum, block in
+            sum + Projection.allCases.reduce(0) { $0 + block[$1].parameterCount }
+        }
+        linearParameterCount =
+            try counted - (checkpoint.manifest?.repeatedParameterCount() ?? 0)
     }
 
     package var device: Device { ends.embedding.device }

@@ -8,11 +8,21 @@ package struct WeightLoader {
     /// Type of values; row numbers stay int32.
     private let type: ElementType
     private let device: Device
+    private let shared: SharedTensors
 
     package init(_ source: WeightSource, as type: ElementType, on device: Device) {
         self.source = source
         self.type = type
         self.device = device
+        shared = SharedTensors(names: checkpoint.manifest?.sharedTensorNames ?? [])
+    }
+
+    /// Tensors that several matrices are made of: loaded once by a loader, and held by it.
+    private final class SharedTensors {
+        let names: Set<String>
+        var loaded: [String: Tensor] = [:]
+
+        init(names: Set<String>) { self.names = names }
     }
 
     package init(_ checkpoint: Checkpoint, as type: ElementType, on device: Device) {
@@ -60,7 +70,11 @@ package struct WeightLoader {
             guard let stored = patch.tensors[name] else {
                 preconditionFailure("the manifest was checked to name every part")
             }
-            return try tensor(stored)
+            guard shared.names.contains(stored) else { return try tensor(stored) }
+            if let known = shared.loaded[stored] { return known }
+            let loaded = try tensor(stored)
+            shared.loaded[stored] = loaded
+            return loaded
         }
         if patch.format == .dense { return .dense(try part("weight")) }
         return .network(

@@ -87,6 +87,9 @@ extension Format {
         package var count: Int { shape.reduce(1, *) }
     }
 
+    /// What a low-rank matrix stores its input factor as.
+    package static let inputPart = "input"
+
     /// The tensors of a `[rows, columns]` matrix in this format, in storage order.
     /// - Throws: `FormatError` where the format cannot represent a matrix of that size.
     package func parts(rows: Int, columns: Int) throws(FormatError) -> [Part] {
@@ -95,7 +98,7 @@ extension Format {
         case .dense:
             return [Part("weight", [rows, columns])]
         case .lowRank(let rank):
-            return [Part("output", [rows, rank]), Part("input", [rank, columns])]
+            return [Part("output", [rows, rank]), Part(Self.inputPart, [rank, columns])]
         case .pivotedLowRank(let rank):
             return [
                 Part("basis", [rank, columns]),

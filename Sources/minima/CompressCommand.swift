@@ -21,7 +21,10 @@ struct CompressCommand: ParsableCommand {
 
               minima compress Models/tiny --keep 0.65 --output tiny-65
               minima compress Models/tiny --plan plan.json --output tiny-65
+              minima compress Models/tiny --plan plan.json --anchor 0 --output tiny-dense-inputs
               minima compress Models/tiny --format tensor-train --keep 0.5 --output tiny-tt
+
+            How the matrices are fitted stands in the plan ("fit"); options that are given override it.
 
             Formats: \(Format.Kind.compressing.map(\.rawValue).joined(separator: ", ")).
             """)
@@ -46,20 +49,7 @@ struct CompressCommand: ParsableCommand {
 
     @OptionGroup var calibration: CalibrationOptions
 
-    @Option(help: "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1.")
-    var shrinkage = 0.01
-
-    @Option(
-        help:
-            "Share of the dense model's own outputs in what a layer aims at, given what the compressed layers before it hand on, from 0 to 1; 0 fits every layer on the dense model's inputs."
-    )
-    var anchor = 0.75
-
-    @Flag(help: "Count all outputs of a layer alike, instead of by what they do to the loss.")
-    var oneSided = false
-
-    @Flag(help: "Fit the weights alone, without calibration text.")
-    var unweighted = false
+    @OptionGroup var fit: FitArguments
 
     @Flag(help: "Replace the output folder if it exists.")
     var overwrite = false
@@ -80,29 +70,24 @@ struct CompressCommand: ParsableCommand {
         if plan != nil, keep != nil || format != nil {
             throw ValidationError("--plan says what --keep and --format would")
         }
-        if unweighted, format == nil, plan == nil {
+        if fit.unweighted, format == nil, plan == nil {
             throw ValidationError(
                 "--unweighted needs --format or --plan: without text nothing is analysed")
-        }
-        guard shrinkage >= 0, shrinkage <= 1 else {
-            throw ValidationError("--shrinkage must be from 0 to 1")
-        }
-        guard anchor >= 0, anchor <= 1 else {
-            throw ValidationError("--anchor must be from 0 to 1")
         }
     }
 
     func run() throws {
         let device = try compute.resolve()
         let isQuiet = result.quiet || result.json
+        let plan = try plan.map { try CompressionPlan.read($0) }
+        let fit = try fit.applied(to: plan?.fit ?? FitSettings())
         let text =
-            try unweighted
-            ? CalibrationText.text([]) : calibration.text(for: model, on: device, isQuiet: isQuiet)
-        var settings = CompressionSettings(try goal(text, device, isQuiet: isQuiet))
-        settings.fit.shrinkage = shrinkage
-        settings.fit.isWeighted = !unweighted
-        settings.fit.isTwoSided = !oneSided
-        settings.fit.anchor = anchor == 0 ? nil : anchor
+            fit.readsText || (plan == nil && format == nil)
+            ? try calibration.text(for: model, on: device, isQuiet: isQuiet)
+            : CalibrationText.text([])
+        var settings = CompressionSettings(
+            try plan.map { .plan($0) } ?? goal(text, fit, device, isQuiet: isQuiet))
+        settings.fit = fit
         settings.seed = calibration.seed
         var stage = CompressStage(
             source: model, output: output, settings: settings, calibration: text)
@@ -121,13 +106,12 @@ struct CompressCommand: ParsableCommand {
     }
 
     private func goal(
-        _ text: CalibrationText, _ device: Device, isQuiet: Bool
+        _ text: CalibrationText, _ fit: FitSettings, _ device: Device, isQuiet: Bool
     ) throws -> CompressionSettings.Goal {
-        if let plan { return .plan(try CompressionPlan.read(plan)) }
         let keep = keep ?? 0.65
         if let format { return .uniform(format, keep: keep) }
         var stage = AnalyzeStage(source: model, calibration: text)
-        stage.shrinkage = shrinkage
+        stage.shrinkage = fit.shrinkage
         stage.seed = calibration.seed
         stage.device = device
         let map = try AnalyzeCommand.run(stage, isQuiet: isQuiet)

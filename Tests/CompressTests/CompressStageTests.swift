@@ -32,10 +32,21 @@ struct CompressStageTests {
         windows: [[Int]]? = nil
     ) -> CompressStage {
         var settings = CompressionSettings(format: kind, keep: keep)
-        settings.fit.isWeighted = weighted
-        return CompressStage(
+        settings.fit =
+            weighted ? settings.fit : .unanchored(.weights)
+        settings.fit.isTwoSided = false
+        return stage(output, settings, windows: windows)
+    }
+
+    /// With a cache of its own, which lasts as long as the folder of the output.
+    private func stage(
+        _ output: String, _ settings: CompressionSettings, windows: [[Int]]? = nil
+    ) -> CompressStage {
+        var stage = CompressStage(
             source: Self.tiny, output: output, settings: settings,
             calibration: .text(windows ?? self.windows(3, 64)))
+        stage.cache = output + ".cache"
+        return stage
     }
 
     /// E‖(W − Ŵ)x‖² / E‖Wx‖² of every matrix of block 0, measured with the activations themselves.
@@ -77,16 +88,9 @@ struct CompressStageTests {
     @Test("the reported errors are those of the outputs on the calibration text")
     func errors() throws {
         try withFolder { folder in
-            var stage = stage("\(folder)/out", keep: 0.5)
-            stage = CompressStage(
-                source: stage.source, output: stage.output,
-                settings: {
-                    var settings = stage.settings
-                    settings.fit.shrinkage = 0
-                    settings.fit.anchor = nil
-                    return settings
-                }(), calibration: stage.calibration)
-            let report = try stage.run { _, _, _ in }
+            var settings = CompressionSettings(format: .lowRank, keep: 0.5)
+            settings.fit = .unanchored(.full, shrinkage: 0)
+            let report = try stage("\(folder)/out", settings).run { _, _, _ in }
             let measured = try measuredErrors("\(folder)/out", on: windows(3, 64))
             for (record, error) in zip(report.matrices, measured) {
                 // The stored factors are rounded to bfloat16: 2⁻⁸ relative each, so its square and a
@@ -215,9 +219,7 @@ struct CompressStageTests {
     }
 
     private func planned(_ plan: CompressionPlan, _ output: String) -> CompressStage {
-        CompressStage(
-            source: Self.tiny, output: output, settings: CompressionSettings(.plan(plan)),
-            calibration: .text(windows(2, 32)))
+        stage(output, CompressionSettings(.plan(plan)), windows: windows(2, 32))
     }
 
     @Test("a plan is carried out matrix by matrix; what it leaves dense stays as it is")
@@ -271,12 +273,10 @@ struct CompressStageTests {
     func anchoring() throws {
         try withFolder { folder in
             func distance(anchor: Double?) throws -> Double {
-                var stage = stage("\(folder)/\(anchor ?? 0)", .pivotedLowRank, keep: 0.5)
-                var settings = stage.settings
+                var settings = CompressionSettings(format: .pivotedLowRank, keep: 0.5)
+                settings.fit = .unanchored(.full)
                 settings.fit.anchor = anchor
-                stage = CompressStage(
-                    source: stage.source, output: stage.output, settings: settings,
-                    calibration: stage.calibration)
+                let stage = stage("\(folder)/\(anchor ?? 0)", settings)
                 _ = try stage.run { _, _, _ in }
                 let configuration = try ModelConfiguration(folder: Self.tiny)
                 let dense = try CausalLanguageModel(try Checkpoint(Self.tiny), configuration)

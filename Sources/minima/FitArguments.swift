@@ -1,0 +1,68 @@
+import ArgumentParser
+import Artifacts
+
+/// How matrices are fitted; what is not given stays as the plan, or else the default, has it.
+struct FitArguments: ParsableArguments {
+    @Option(
+        help:
+            "Norm of a layer's inputs in which errors count: none (the weights alone, no text), diagonal (input channels scaled, as ASVD does), full (default: full)."
+    )
+    var metric: FitSettings.InputMetric?
+
+    @Option(
+        help:
+            "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1 (default: 0.01)."
+    )
+    var shrinkage: Double?
+
+    @Option(
+        help:
+            "Share of the dense model's own outputs in what a layer aims at, given what the compressed layers before it hand on, from 0 to 1; 0 fits every layer on the dense model's inputs (default: 0.75)."
+    )
+    var anchor: Double?
+
+    @Flag(
+        help:
+            "Count outputs of a layer by what they do to the loss (default), or all of them alike.")
+    var sides: Sides?
+
+    @Flag(help: "Fit the weights alone, without calibration text: --metric none --one-sided.")
+    var unweighted = false
+
+    enum Sides: EnumerableFlag {
+        case twoSided, oneSided
+    }
+
+    func validate() throws {
+        if let shrinkage, !(0...1).contains(shrinkage) {
+            throw ValidationError("--shrinkage must be from 0 to 1")
+        }
+        if let anchor, !(0...1).contains(anchor) {
+            throw ValidationError("--anchor must be from 0 to 1")
+        }
+        if unweighted, metric ?? FitSettings.InputMetric.weights != FitSettings.InputMetric.weights || sides == .twoSided {
+            throw ValidationError("--unweighted says what --metric and --two-sided would")
+        }
+        if let anchor, anchor > 0, unweighted || metric ?? .full != .full {
+            throw ValidationError("--anchor needs --metric full")
+        }
+    }
+
+    func applied(to given: FitSettings) throws -> FitSettings {
+        var fit = given
+        if let shrinkage { fit.shrinkage = shrinkage }
+        if let sides { fit.isTwoSided = sides == .twoSided }
+        if let anchor { fit.anchor = anchor > 0 ? anchor : nil }
+        if unweighted {
+            fit.metric = .weights
+            fit.isTwoSided = false
+        }
+        if let metric { fit.metric = metric }
+        // Another metric given explicitly is a wish for fits without an anchor.
+        if fit.metric != .full, metric != nil || unweighted { fit.anchor = nil }
+        try fit.validate()
+        return fit
+    }
+}
+
+extension FitSettings.InputMetric: ExpressibleByArgument {}
