@@ -52,6 +52,8 @@ extension Factorization {
                 ], objective)
             return try JointFit(terms: [term], objective: objective)
                 .improved([start], options)[0]
+        case .pivoted(let inner):
+            return try fitted(objective, format: inner, options: options).pivoted()
         case .mixture(let formats):
             return try fittedMixture(objective, formats, options)
         }
@@ -81,8 +83,7 @@ extension Factorization {
         terms = try joint.improved(terms, options)
         terms = try joint.resolved(terms)
         let pivoted = try zip(formats, terms).map { format, term in
-            guard case .pivotedLowRank = format, case .lowRank(let low) = term else { return term }
-            return .pivotedLowRank(try low.pivoted())
+            format == term.format ? term : try term.pivoted()
         }
         return .mixture(try Mixture(terms: pivoted))
     }
@@ -103,13 +104,6 @@ extension Factorization {
         let errors = try candidates.map { try objective.relativeError(of: $0.reconstructed()) }
         let best = errors.indices.min { errors[$0] < errors[$1] } ?? 0
         return candidates[best]
-    }
-}
-
-extension Format {
-    /// The same without its gauge fixed: what is fitted before it is pivoted.
-    fileprivate var unpivoted: Format {
-        if case .pivotedLowRank(let rank) = self { .lowRank(rank: rank) } else { self }
     }
 }
 

@@ -73,8 +73,10 @@ struct BudgetTests {
                 let used = try found.parameterCount(rows: m, columns: n)
                 #expect(used <= budget)
                 if multiple == 1 {
+                    // A step of one Tucker rank of a block term changes its size by several per cent.
+                    let least = kind == .blockTerm || kind == .pivotedBlockTerm ? 0.9 : 0.95
                     #expect(
-                        Double(used) >= 0.9 * Double(budget),
+                        Double(used) >= least * Double(budget),
                         "\(kind) \(m)×\(n) \(keep): \(used) of \(budget)")
                 }
             }
@@ -116,7 +118,11 @@ struct FormatTests {
         .dense, .lowRank(rank: 3), .pivotedLowRank(rank: 3), .tucker(modes, ranks: [2, 2, 3, 1]),
         .tensorTrain(modes, ranks: [5]), .tensorRing(modes, ranks: [2, 3]),
         .blockTerm(modes, ranks: [1, 2, 3, 2], terms: 3),
+        .pivoted(.tucker(modes, ranks: [2, 2, 3, 1])), .pivoted(.tensorTrain(modes, ranks: [5])),
+        .pivoted(.tensorRing(modes, ranks: [2, 3])),
+        .pivoted(.blockTerm(modes, ranks: [1, 2, 3, 2], terms: 3)),
         .mixture([.lowRank(rank: 1), .tensorTrain(modes, ranks: [5])]),
+        .mixture([.pivotedLowRank(rank: 1), .pivoted(.tensorTrain(modes, ranks: [5]))]),
     ]
 
     @Test(arguments: samples)
@@ -134,12 +140,18 @@ struct FormatTests {
             func pick() -> Int { absurd[Int(random.next() % UInt64(absurd.count))] }
             func list() -> [Int] { (0..<Int(random.next() % 5)).map { _ in pick() } }
             let modes = TensorModes(output: list(), input: list())
-            let formats: [Format] = [
+            let networks: [Format] = [
+                .tucker(modes, ranks: list()), .tensorTrain(modes, ranks: list()),
+                .tensorRing(modes, ranks: list()),
+                .blockTerm(modes, ranks: list(), terms: pick()), .lowRank(rank: pick()), .dense,
+            ]
+            let formats: [Format] = networks.map { .pivoted($0) } + [
                 .lowRank(rank: pick()), .pivotedLowRank(rank: pick()),
                 .tucker(modes, ranks: list()), .tensorTrain(modes, ranks: list()),
                 .tensorRing(modes, ranks: list()),
                 .blockTerm(modes, ranks: list(), terms: pick()),
                 .mixture([.lowRank(rank: pick()), .tensorTrain(modes, ranks: list())]),
+                .mixture([.lowRank(rank: pick()), .pivoted(.pivoted(networks[1]))]),
             ]
             for format in formats {
                 do {
