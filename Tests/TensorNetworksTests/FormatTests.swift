@@ -73,8 +73,12 @@ struct BudgetTests {
                 let used = try found.parameterCount(rows: m, columns: n)
                 #expect(used <= budget)
                 if multiple == 1 {
-                    // A step of one Tucker rank of a block term changes its size by several per cent.
-                    let least = kind == .blockTerm || kind == .pivotedBlockTerm ? 0.9 : 0.95
+                    // One step of a rank is several per cent of a small budget, and of the core of a
+                    // Tucker network, which is the product of its ranks.
+                    let isFine = [
+                        .lowRank, .pivotedLowRank, .tensorTrain, .pivotedTensorTrain, .mixture,
+                    ].contains(kind)
+                    let least = isFine && keep >= 0.35 ? 0.95 : 0.9
                     #expect(
                         Double(used) >= least * Double(budget),
                         "\(kind) \(m)×\(n) \(keep): \(used) of \(budget)")

@@ -4,7 +4,7 @@ import Testing
 @testable import TensorNetworks
 
 @Suite("Pivoted networks")
-struct PivotingTests {
+struct GaugeTests {
     /// Networks of several cores, padded modes, bonds larger than either core's mode, terms.
     static let cases: [(format: Format, rows: Int, columns: Int)] = {
         let even = TensorModes(output: [4, 6], input: [5, 3])
@@ -19,7 +19,7 @@ struct PivotingTests {
             (.tensorRing(even, ranks: [3, 5]), 24, 15),
             (.tensorRing(padded, ranks: [2, 4]), 31, 29),
             (.tensorRing(three, ranks: [2, 4, 3]), 24, 30),
-            (.tensorRing(TensorModes(output: [9], input: [7]), ranks: [3]), 9, 7),
+            (.tensorRing(TensorModes(output: [9], input: [7]), ranks: [1]), 9, 7),
             (.tucker(even, ranks: [4, 3, 2, 3]), 24, 15),
             (.tucker(padded, ranks: padded.output.map { $0 - 1 } + padded.input), 31, 29),
             (.tucker(three, ranks: [2, 3, 1, 2, 4, 3]), 24, 30),
