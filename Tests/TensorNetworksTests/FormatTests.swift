@@ -43,6 +43,41 @@ struct ModesTests {
         }
     }
 
+    @Test func choicesAreDistinctValidAndLedByTheDefault() throws {
+        for rows in [1, 2, 5, 13, 128, 172, 768, 1536, 151936] {
+            for columns in [1, 3, 7, 256, 5120] {
+                let choices = TensorModes.choices(rows: rows, columns: columns)
+                #expect(choices.first == TensorModes.factoring(rows: rows, columns: columns))
+                #expect(Set(choices).count == choices.count)
+                for modes in choices {
+                    try Format.tensorTrain(modes, ranks: [1])
+                        .validate(rows: rows, columns: columns)
+                }
+            }
+        }
+        #expect(TensorModes.choices(rows: 256, columns: 768).count == 4)
+        #expect(TensorModes.choices(rows: 1, columns: 3).count < 4)
+    }
+
+    @Test func aMixtureIsPivotedAndSplitAsAsked() throws {
+        let modes = TensorModes(output: [32, 8], input: [8, 32])
+        for share in [0.25, 0.5, 0.75] {
+            let format = Format.fitting(
+                .mixture, rows: 256, columns: 256, parameters: 40_000, modes: modes,
+                lowRankShare: share)
+            guard
+                case .mixture(let terms)? = format, terms.count == 2,
+                case .pivotedLowRank = terms[0],
+                case .pivoted(.tensorTrain(modes, _)) = terms[1]
+            else {
+                Issue.record("\(String(describing: format))")
+                continue
+            }
+            let used = try terms[0].parameterCount(rows: 256, columns: 256)
+            #expect(abs(Double(used) / 40_000 - share) < 0.01)
+        }
+    }
+
     @Test func modesOfAMatrixAreValid() throws {
         for rows in [1, 2, 5, 13, 172, 512, 1536, 151936] {
             for columns in [1, 3, 7, 256, 768, 5120] {
