@@ -72,7 +72,7 @@ package struct Planner: Sendable {
             return rank.isMultiple(of: rankMultiple)
         case .mixture(let formats):
             return formats.allSatisfy(isAllowed)
-        case .dense, .tucker, .tensorTrain, .tensorRing, .blockTerm:
+        case .dense, .tucker, .tensorTrain, .tensorRing, .blockTerm, .pivoted:
             return true
         }
     }

@@ -35,6 +35,8 @@ extension Factorization {
                 rest = try rest - term.reconstructed()
             }
             return .blockTerm(try BlockTerm(terms: terms))
+        case .pivoted(let inner):
+            return try decomposing(matrix, format: inner).pivoted()
         case .mixture(let formats):
             var (rest, terms): (Tensor, [Factorization]) = (matrix, [])
             for format in formats {

@@ -65,6 +65,8 @@ extension Factorization {
         case .blockTerm(let modes, _, let terms):
             self = .blockTerm(
                 try BlockTerm(terms: (0..<terms).map { try tucker(modes, "term.\($0).") }))
+        case .pivoted(let inner):
+            self = .pivoted(try Pivoted(inner, rows: rows, columns: columns) { part($0) })
         case .mixture(let formats):
             let terms = try formats.enumerated().map { term, format in
                 try Factorization(checked: format, rows, columns) { part("term.\(term).\($0)") }

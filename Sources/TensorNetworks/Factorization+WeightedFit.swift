@@ -52,18 +52,23 @@ extension Factorization {
                 ], objective)
             return try JointFit(terms: [term], objective: objective)
                 .improved([start], options)[0]
+        case .pivoted(let inner):
+            return try fitted(objective, format: inner, options: options).pivoted()
         case .mixture(let formats):
             return try fittedMixture(objective, formats, options)
         }
     }
 
-    /// Terms one by one on the residual, then all together; low-rank terms are solved in closed form on
-    /// what the others leave, before and after, and pivoted last.
+    /// Terms one by one on the residual, then all together, a low-rank one always in closed form on what
+    /// the others leave; pivoted last.
     private static func fittedMixture(
         _ objective: FitObjective, _ formats: [Format], _ options: FitOptions
     ) throws -> Factorization {
         let open = formats.map(\.unpivoted)
-        let few = FitOptions(iterations: min(15, options.iterations), tolerance: options.tolerance)
+        // Where a low-rank term is there to make good what a term misses, a start is all that is wanted.
+        let isLed = open.contains { $0.kind == .lowRank }
+        let few = FitOptions(
+            iterations: isLed ? 0 : min(15, options.iterations), tolerance: options.tolerance)
         var (rest, greedy): (Tensor, [Factorization]) = (objective.target, [])
         for format in open {
             let term = try fitted(objective.aiming(at: rest), format: format, options: few)
@@ -81,8 +86,7 @@ extension Factorization {
         terms = try joint.improved(terms, options)
         terms = try joint.resolved(terms)
         let pivoted = try zip(formats, terms).map { format, term in
-            guard case .pivotedLowRank = format, case .lowRank(let low) = term else { return term }
-            return .pivotedLowRank(try low.pivoted())
+            format == term.format ? term : try term.pivoted()
         }
         return .mixture(try Mixture(terms: pivoted))
     }
@@ -103,93 +107,5 @@ extension Factorization {
         let errors = try candidates.map { try objective.relativeError(of: $0.reconstructed()) }
         let best = errors.indices.min { errors[$0] < errors[$1] } ?? 0
         return candidates[best]
-    }
-}
-
-extension Format {
-    /// The same without its gauge fixed: what is fitted before it is pivoted.
-    fileprivate var unpivoted: Format {
-        if case .pivotedLowRank(let rank) = self { .lowRank(rank: rank) } else { self }
-    }
-}
-
-/// Networks whose sum approximates the target, improved together.
-private struct JointFit {
-    let terms: [FitTerm]
-    let objective: FitObjective
-
-    /// Largest matrix whose descent runs in float64, and least error that float32 resolves.
-    private static let doublePrecisionCount = 1 << 17
-    private static let singlePrecisionError = 1e-4
-
-    /// Descends from `start` over all values of all terms; never ends above it.
-    func improved(_ start: [Factorization], _ options: FitOptions) throws -> [Factorization] {
-        let before = try error(start)
-        guard objective.energy > 0, before > 1e-24, options.iterations > 0 else {
-            return start
-        }
-        let isSmall = objective.rows * objective.columns <= Self.doublePrecisionCount
-        let type: ElementType =
-            isSmall || before < Self.singlePrecisionError ? .float64 : .float32
-        let metric = try objective.metric.converted(to: type)
-        let target = try objective.target.converted(to: type)
-        let unknowns = try zip(terms, start).flatMap { term, network in
-            try term.unknowns(network).map { try $0.converted(to: type) }
-        }
-        let descent = Descent(iterations: options.iterations, tolerance: options.tolerance)
-        let found = try descent.minimize(from: unknowns) { values in
-            let leaves = try values.map { try $0.detached().requiringGradient() }
-            let estimate = try withGradients { try sum(networks(leaves)) }
-            let error = try estimate.detached() - target
-            let weighted = try metric.weighted(error)
-            let value = try (weighted * error).sum().scalar() / objective.energy
-            return (
-                value,
-                {
-                    // dJ/dŴ = 2·G·E·Â, pulled back to the leaves through ⟨dJ/dŴ, Ŵ(leaves)⟩.
-                    let factor = 2 / objective.energy
-                    return try withGradients { try (weighted * estimate).sum() * factor }
-                        .gradients(for: leaves)
-                }
-            )
-        }
-        let result = try networks(found.unknowns.map { try $0.converted(to: .float64) })
-            .map { try $0.mapTensors { try $0.detached().contiguous() } }
-        return try error(result) < before ? result : start
-    }
-
-    /// Every low-rank term solved in closed form on what the others leave, where that lowers the error.
-    func resolved(_ start: [Factorization]) throws -> [Factorization] {
-        var networks = start
-        for (index, network) in start.enumerated() {
-            guard case .lowRank(let low) = network else { continue }
-            var rest = objective.target
-            for (other, term) in networks.enumerated() where other != index {
-                rest = try rest - term.reconstructed()
-            }
-            var candidate = networks
-            candidate[index] = .lowRank(
-                try WeightedSpectrum(of: objective.aiming(at: rest)).lowRank(low.rank))
-            if try error(candidate) < error(networks) { networks = candidate }
-        }
-        return networks
-    }
-
-    private func error(_ networks: [Factorization]) throws -> Double {
-        try objective.relativeError(of: sum(networks))
-    }
-
-    private func sum(_ networks: [Factorization]) throws -> Tensor {
-        let first = try networks[0].reconstructed()
-        return try networks.dropFirst().reduce(first) { try $0 + $1.reconstructed() }
-    }
-
-    private func networks(_ unknowns: [Tensor]) throws -> [Factorization] {
-        var offset = 0
-        return try terms.map { term in
-            let count = term.partCount
-            defer { offset += count }
-            return try term.network(Array(unknowns[offset..<offset + count]))
-        }
     }
 }

@@ -9,6 +9,7 @@ package indirect enum Factorization {
     case tensorTrain(TensorTrain)
     case tensorRing(TensorRing)
     case blockTerm(BlockTerm)
+    case pivoted(Pivoted)
     case mixture(Mixture)
 
     var network: any Network {
@@ -19,6 +20,7 @@ package indirect enum Factorization {
         case .tensorTrain(let network): network
         case .tensorRing(let network): network
         case .blockTerm(let network): network
+        case .pivoted(let network): network
         case .mixture(let network): network
         }
     }

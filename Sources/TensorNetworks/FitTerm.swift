@@ -34,7 +34,7 @@ struct FitTerm {
             self.modes = modes
             let count = modes.output.count
             axes = (0..<count).map { [(1, $0), (2, count + $0)] }
-        case .dense, .pivotedLowRank, .mixture:
+        case .dense, .pivotedLowRank, .pivoted, .mixture:
             preconditionFailure("\(format.kind) is not fitted as one network of modes")
         }
         whitening = try ModeWhitening(objective.metric, modes: modes, rows: rows)

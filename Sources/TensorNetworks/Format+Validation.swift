@@ -8,6 +8,8 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
     case modeProduct([Int], covers: Int)
     case terms(Int)
     case nestedMixture
+    /// A format of this kind has no bonds whose gauge `pivoted` could fix.
+    case notPivotable(Format.Kind)
 
     package var description: String {
         switch self {
@@ -27,6 +29,8 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
             "a sum of \(terms) terms is outside 1…\(Format.mostTerms)"
         case .nestedMixture:
             "a mixture holds neither mixtures nor dense matrices"
+        case .notPivotable(let kind):
+            "a \(kind.rawValue) format is not one that can be pivoted: those are tucker, tensor-train, tensor-ring and block-term"
         }
     }
 }
@@ -74,6 +78,11 @@ extension Format {
                 guard productIfBelow(core, limit: modes.rows * modes.columns) != nil else {
                     throw .rank(rank, of: kind, limit: min(modes.rows, modes.columns))
                 }
+            }
+        case .pivoted(let inner):
+            guard inner.kind.withFixedGauge != nil else { throw .notPivotable(inner.kind) }
+            for part in try inner.gaugeFixedParts(rows: rows, columns: columns) where part.isFixed {
+                try check(part.rank, limit: part.rows)
             }
         case .mixture(let formats):
             guard (1...Self.mostTerms).contains(formats.count) else { throw .terms(formats.count) }

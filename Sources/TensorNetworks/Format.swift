@@ -22,6 +22,9 @@ package indirect enum Format: Hashable, Sendable {
     case tensorRing(TensorModes, ranks: [Int])
     /// A sum of `terms` Tucker networks of equal modes and ranks.
     case blockTerm(TensorModes, ranks: [Int], terms: Int)
+    /// A Tucker network, train, ring or block term with the gauge of its bonds fixed: of the tensor on one
+    /// side of a bond of rank r, r rows are the identity and are not stored, r² values fewer per bond.
+    case pivoted(Format)
     /// A sum of networks of any formats.
     case mixture([Format])
 }
@@ -54,6 +57,10 @@ extension Format {
         case tensorTrain = "tensor-train"
         case tensorRing = "tensor-ring"
         case blockTerm = "block-term"
+        case pivotedTucker = "pivoted-tucker"
+        case pivotedTensorTrain = "pivoted-tensor-train"
+        case pivotedTensorRing = "pivoted-tensor-ring"
+        case pivotedBlockTerm = "pivoted-block-term"
         case mixture
     }
 
@@ -66,13 +73,14 @@ extension Format {
         case .tensorTrain: .tensorTrain
         case .tensorRing: .tensorRing
         case .blockTerm: .blockTerm
+        case .pivoted(let inner): inner.kind.withFixedGauge ?? inner.kind
         case .mixture: .mixture
         }
     }
 
     /// One tensor that a matrix in this format is stored as.
     package struct Part: Hashable, Sendable {
-        /// Name within the matrix, as in `output`, `core.0`, `term.1.factor.2`.
+        /// Name within the matrix, as in `output`, `core.0`, `core.0.pivots`, `term.1.factor.2`.
         package let name: String
         package let shape: [Int]
         /// Whether it holds int32 row numbers rather than values.
@@ -115,6 +123,8 @@ extension Format {
             return (0..<terms).flatMap { term in
                 Self.tuckerParts(modes, ranks).map { Self.prefixed($0, term) }
             }
+        case .pivoted(let inner):
+            return try inner.gaugeFixedParts(rows: rows, columns: columns).flatMap(\.stored)
         case .mixture(let formats):
             var parts: [Part] = []
             for (term, format) in formats.enumerated() {

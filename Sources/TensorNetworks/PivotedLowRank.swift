@@ -13,8 +13,7 @@ package struct PivotedLowRank: Network {
     package let columns: Int
     package let rank: Int
 
-    /// Position of each row of W among (kept rows, other rows), int32 `[rows]`.
-    private let positions: Tensor
+    private let order: RowOrder
 
     package init(basis: Tensor, coefficients: Tensor, pivots: Tensor) throws {
         let rank = basis.shape.first ?? 0
@@ -29,26 +28,8 @@ package struct PivotedLowRank: Network {
         self.rank = rank
         self.rows = rows
         self.columns = columns
-        positions = try Self.positions(of: pivots, rows: rows)
+        order = try RowOrder(kept: pivots, rows: rows)
         try validateParts()
-    }
-
-    private static func positions(of pivots: Tensor, rows: Int) throws -> Tensor {
-        var positions = [Int32](repeating: -1, count: rows)
-        let rowNumbers = try pivots.elements(as: Int32.self)
-        for (position, row) in rowNumbers.enumerated() {
-            guard positions.indices.contains(Int(row)) else {
-                throw NetworkError.pivot(Int(row), rows: rows)
-            }
-            guard positions[Int(row)] < 0 else { throw NetworkError.repeatedPivot(Int(row)) }
-            positions[Int(row)] = Int32(position)
-        }
-        var next = Int32(rowNumbers.count)
-        for row in positions.indices where positions[row] < 0 {
-            positions[row] = next
-            next += 1
-        }
-        return try Tensor(positions, on: pivots.device)
     }
 
     package var format: Format { .pivotedLowRank(rank: rank) }
@@ -59,11 +40,10 @@ package struct PivotedLowRank: Network {
     func applied(to x: Tensor) throws -> Tensor {
         let kept = try x.linear(basis)
         let others = try kept.linear(coefficients)
-        return try Tensor.concatenated([kept, others], along: 1).selecting(positions, along: 1)
+        return try order.joined(kept, others, along: 1)
     }
 
     func reconstructed() throws -> Tensor {
-        try Tensor.concatenated([basis, coefficients.matmul(basis)], along: 0)
-            .selecting(positions, along: 0)
+        try order.joined(basis, coefficients.matmul(basis), along: 0)
     }
 }

@@ -155,6 +155,7 @@ extension Format {
         case .tensorRing(let modes, let ranks): "ring \(modes.summary) ranks \(ranks)"
         case .blockTerm(let modes, let ranks, let terms):
             "\(terms) Tucker terms \(modes.summary) ranks \(ranks)"
+        case .pivoted(let inner): "pivoted \(inner.summary)"
         case .mixture(let formats): formats.map(\.summary).joined(separator: " + ")
         }
     }

@@ -16,6 +16,7 @@ struct PipelineTests {
         "compress, evaluate, export and generate agree with one another",
         arguments: [
             "low-rank", "pivoted-low-rank", "tucker", "tensor-train", "tensor-ring", "block-term",
+            "pivoted-tucker", "pivoted-tensor-train", "pivoted-tensor-ring", "pivoted-block-term",
             "mixture",
         ])
     func pipeline(format: String) throws {

@@ -15,9 +15,10 @@ struct DecompositionTests {
         let side = min(rows, columns)
         return [
             .lowRank(rank: side), .pivotedLowRank(rank: side),
-            .tensorTrain(modes, ranks: bonds),
+            .tensorTrain(modes, ranks: bonds), .pivoted(.tensorTrain(modes, ranks: bonds)),
             .tensorRing(modes, ranks: [1] + bonds.map { min($0, side) }),
             .tucker(modes, ranks: modes.output + modes.input),
+            .pivoted(.tucker(modes, ranks: modes.output + modes.input)),
             .blockTerm(modes, ranks: modes.output + modes.input, terms: 2),
             .mixture([.lowRank(rank: 1), .tensorTrain(modes, ranks: bonds)]),
         ]
@@ -41,7 +42,7 @@ struct DecompositionTests {
 
     @Test(
         arguments: Format.Kind.allCases.filter {
-            $0 != .dense && $0 != .blockTerm && $0 != .mixture
+            ![.dense, .blockTerm, .pivotedBlockTerm, .mixture].contains($0)
         })
     func knownRanksAreRecovered(kind: Format.Kind) throws {
         let format = try #require(

@@ -36,9 +36,11 @@ enum Samples {
             next += 1
             guard let part = shapes[name] else { throw NetworkError.denseFormat }
             if part.isIndex {
-                // Distinct rows in no particular order.
+                // Distinct rows in no particular order, of the matrix or of the tensor named before.
+                let values = shapes[String(name.dropLast(".pivots".count))]
+                let limit = values.map { $0.shape[0] + part.count } ?? rows
                 return try Tensor(
-                    (0..<part.count).map { Int32((part.count - 1 - $0) * rows / part.count) })
+                    (0..<part.count).map { Int32((part.count - 1 - $0) * limit / part.count) })
             }
             return try Tensor.normal(part.shape, seed: next, type)
         }

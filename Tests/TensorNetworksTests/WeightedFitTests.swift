@@ -1,6 +1,7 @@
-import TensorNetworks
 import Tensors
 import Testing
+
+@testable import TensorNetworks
 
 @Suite("Weighted fit")
 struct WeightedFitTests {
@@ -77,6 +78,84 @@ struct WeightedFitTests {
         #expect(b.factorization.format == pivoted)
         #expect(b.factorization.parameterCount == a.factorization.parameterCount - 25)
         #expect(abs(b.relativeError - a.relativeError) < 1e-10)
+    }
+
+    @Test func pivotedTermsOfAMixture() throws {
+        let objective = try FitObjective(
+            weight: Samples.matrix(24, 32, seed: 1), input: Samples.moment(32, seed: 2))
+        let modes = TensorModes.factoring(rows: 24, columns: 32)
+        let open = Format.mixture([.lowRank(rank: 5), .tensorTrain(modes, ranks: [4])])
+        let pivoted = Format.mixture([
+            .pivotedLowRank(rank: 5), .pivoted(.tensorTrain(modes, ranks: [4])),
+        ])
+        let a = try Factorization.fit(objective, format: open)
+        let b = try Factorization.fit(objective, format: pivoted)
+        #expect(b.factorization.format == pivoted)
+        #expect(b.factorization.parameterCount == a.factorization.parameterCount - 25 - 16)
+        #expect(abs(b.relativeError - a.relativeError) < 1e-10)
+    }
+
+    /// The low-rank term of a fitted sum is the best for what the other terms leave: no other of its rank
+    /// does better, which is what eliminating it promises.
+    @Test(arguments: [[24, 32], [32, 24]], [true, false])
+    func lowRankTermIsOptimalForTheOthers(size: [Int], isTwoSided: Bool) throws {
+        let (m, n) = (size[0], size[1])
+        let objective = try FitObjective(
+            weight: Samples.matrix(m, n, seed: 1), input: Samples.moment(n, seed: 2),
+            output: isTwoSided ? Samples.moment(m, seed: 3) : nil)
+        let modes = TensorModes.factoring(rows: m, columns: n)
+        let train = Format.tensorTrain(modes, ranks: [4])
+        let elimination = try LowRankElimination(rank: 5, of: objective, as: .float64)
+        let start = try objective.relativeError(
+            of: Factorization.decomposing(
+                objective.target, format: .mixture([.lowRank(rank: 5), train])
+            ).reconstructed())
+        for formats in [[.lowRank(rank: 5), train], [train, .lowRank(rank: 5)]] {
+            let fit = try Factorization.fit(objective, format: .mixture(formats))
+            guard case .mixture(let sum) = fit.factorization,
+                let other = sum.terms.first(where: { $0.format == train })
+            else {
+                Issue.record("a fitted sum keeps its terms")
+                return
+            }
+            let rest = try objective.target - other.reconstructed()
+            let best = try elimination.residual(of: rest).value / objective.energy
+            #expect(abs(fit.relativeError - best) < 1e-12)
+            #expect(fit.relativeError < 0.5 * start)
+        }
+    }
+
+    /// The slope that the descent follows against differences of the value.
+    @Test(arguments: [[24, 32], [32, 24]], [true, false])
+    func eliminationHasTheRightSlope(size: [Int], isTwoSided: Bool) throws {
+        let (m, n) = (size[0], size[1])
+        let objective = try FitObjective(
+            weight: Samples.matrix(m, n, seed: 1), input: Samples.moment(n, seed: 2),
+            output: isTwoSided ? Samples.moment(m, seed: 3) : nil)
+        let elimination = try LowRankElimination(rank: 5, of: objective, as: .float64)
+        let (rest, step) = (objective.target, try Samples.matrix(m, n, seed: 7) * 1e-5)
+        let slope = try LowRankElimination(rank: 5, of: objective, as: .float64)
+            .residual(of: rest).slope()
+        let expected = try (slope * step).sum().scalar()
+        let difference =
+            try (elimination.residual(of: rest + step).value
+            - elimination.residual(of: rest - step).value) / 2
+        #expect(abs(difference / expected - 1) < 1e-6)
+        // Rank of the whole matrix leaves nothing, and what overflows is worth nothing.
+        let all = try LowRankElimination(rank: min(m, n), of: objective, as: .float64)
+        #expect(try all.residual(of: rest).value < 1e-12 * objective.energy)
+        #expect(try elimination.residual(of: rest * 1e200).value == .infinity)
+        // Following a matrix in steps ends at its own singular vectors.
+        let follower = try LowRankElimination(rank: 5, of: objective, as: .float64)
+        var last = try follower.residual(of: Samples.matrix(m, n, seed: 8)).value
+        for _ in 0..<200 {
+            let (value, slope) = try follower.residual(of: rest)
+            _ = try slope()
+            last = value
+        }
+        let exact = try elimination.residual(of: rest).value
+        #expect(last >= exact * (1 - 1e-12))
+        #expect(last < exact * 1.001)
     }
 
     @Test func anchoredFitsOfEveryKindCountTheShift() throws {
