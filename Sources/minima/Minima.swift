@@ -23,7 +23,7 @@ struct Minima: ParsableCommand {
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
             EvaluateCommand.self,
-            GenerateCommand.self, ExportCommand.self,
+            GenerateCommand.self, ExportCommand.self, ReportCommand.self,
         ])
 
     static func main() {
