@@ -39,7 +39,7 @@ struct AblationFigure {
             }.sorted { ($0.text.rise, $0.name) < ($1.text.rise, $1.name) }
         guard bars.contains(where: { !$0.isOurs }) else { return nil }
         return (
-            "\(text) at \(NumberText.short(keep)): rise of perplexity", drawing(bars, text: text)
+            "\(text) at \(NumberText.plain(keep)): rise of perplexity", drawing(bars, text: text)
         )
     }
 

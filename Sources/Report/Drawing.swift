@@ -83,8 +83,8 @@ struct Drawing {
         title.map { [.tag("title", $0)] } ?? []
     }
 
-    /// About how wide a text of the figures' size is; system fonts differ by a tenth.
+    /// How wide a text of the figures' size is, about: in a wide system font.
     static func width(of text: String, size: Double = 12) -> Double {
-        Double(text.count) * size * 0.56
+        Double(text.count) * size * 0.62
     }
 }

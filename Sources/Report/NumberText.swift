@@ -39,11 +39,11 @@ enum NumberText {
         return signed("\(parts[0])×10\(superscript(exponent))", value)
     }
 
-    /// A tick of a logarithmic axis: 0.01, 5, 10⁻⁷.
+    /// A tick of a logarithmic axis: 0.01, 5, 10⁻⁷, 10⁴.
     static func power(_ value: Double) -> String {
-        let exponent = Int(log10(value).rounded(.down) + 1e-9)
+        let exponent = Int((log10(value) + 1e-9).rounded(.down))
         let mantissa = Int((value / pow(10, Double(exponent))).rounded())
-        if (-3...4).contains(exponent) {
+        if (-3...3).contains(exponent) {
             return String(format: "%.\(max(0, -exponent))f", value)
         }
         return (mantissa == 1 ? "" : "\(mantissa)×") + "10" + superscript(exponent)
@@ -69,6 +69,11 @@ enum NumberText {
     }
 
     static func percent(_ share: Double) -> String { String(format: "%.1f%%", share * 100) }
+
+    /// A setting, as it was given: 0.65. At most six digits.
+    static func plain(_ value: Double) -> String {
+        String(format: "%.6g", value).replacing("-", with: "−")
+    }
 
     private static func signed(_ text: String, _ value: Double) -> String {
         value < 0 ? "−" + text : text

@@ -57,10 +57,10 @@ enum PageStyle {
         figcaption { font-size: .875rem; font-weight: 600; margin-bottom: 8px; overflow-wrap: anywhere; }
         .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
           gap: 28px 36px; margin-top: 20px; }
-        .panels.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 230px), 1fr)); gap: 20px 24px; }
+        .panels.small { grid-template-columns: repeat(auto-fill, minmax(min(44%, 200px), 1fr)); gap: 16px 16px; }
         .scroll { overflow-x: auto; max-width: 100%; }
         svg { display: block; overflow: visible; }
-        svg.fit { width: 100%; height: auto; max-width: 520px; }
+        svg.fit { max-width: 100%; height: auto; }
         svg.wide { max-width: none; }
         .legend { color: var(--soft); font-size: .8125rem; margin-top: 8px; display: flex; flex-wrap: wrap;
           align-items: center; gap: 4px 0; white-space: pre-wrap; }

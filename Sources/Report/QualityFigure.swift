@@ -77,7 +77,7 @@ struct QualityFigure {
                 Drawing.circle(
                     x, y, radius: isOurs ? 4 : 3, class: "dot \(name)",
                     title:
-                        "\(method) at \(NumberText.short(entry.keep)): \(NumberText.rise(rise)), \(NumberText.bytes(entry.bytesAfter))"
+                        "\(method) at \(NumberText.plain(entry.keep)): \(NumberText.rise(rise)), \(NumberText.bytes(entry.bytesAfter))"
                 ))
         }
         return End(method: method, colour: name, x: last.1, y: last.2)
@@ -112,7 +112,7 @@ struct QualityFigure {
             rows: entries.flatMap { entry in
                 entry.texts.map { text in
                     [
-                        entry.method, text.file, NumberText.short(entry.keep),
+                        entry.method, text.file, NumberText.plain(entry.keep),
                         NumberText.grouped(entry.bytesAfter),
                         NumberText.percent(entry.share / 100),
                         NumberText.grouped(entry.linearParametersAfter),

@@ -18,7 +18,7 @@ package enum ReportError: Error, Equatable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .noInput:
-            "there is nothing to report: give a sensitivity map, a plan or comparisons"
+            "there is nothing to report: give a sensitivity map, a plan, a compression report or comparisons"
         case .noMatrix(let file):
             "\(file) lists no matrix"
         case .notFolder(let path):

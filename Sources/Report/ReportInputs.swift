@@ -17,6 +17,7 @@ package struct ReportInputs: Sendable {
     package let sensitivity: Named<SensitivityMap>?
     /// As they were given.
     package let plans: [Named<CompressionPlan>]
+    package let compression: Named<CompressionReport>?
     /// By model, method and budget.
     package let comparisons: [Named<ComparisonEntry>]
 
@@ -24,37 +25,45 @@ package struct ReportInputs: Sendable {
     /// may be of several models, the others' among them.
     package init(
         sensitivity: Named<SensitivityMap>?, plans: [Named<CompressionPlan>],
-        comparisons: [Named<ComparisonEntry>]
+        compression: Named<CompressionReport>?, comparisons: [Named<ComparisonEntry>]
     ) throws(ReportError) {
+        self.compression = compression
         self.sensitivity = sensitivity
         self.plans = plans
         self.comparisons = comparisons.sorted {
             let (a, b) = ($0.artifact, $1.artifact)
             return (a.model, a.method, a.keep, $0.file) < (b.model, b.method, b.keep, $1.file)
         }
-        guard sensitivity != nil || !plans.isEmpty || !comparisons.isEmpty else { throw .noInput }
+        guard sensitivity != nil || !plans.isEmpty || compression != nil || !comparisons.isEmpty
+        else { throw .noInput }
         if let sensitivity, sensitivity.artifact.matrices.isEmpty {
             throw .noMatrix(file: sensitivity.file)
         }
         for plan in plans where plan.artifact.matrices.isEmpty {
             throw .noMatrix(file: plan.file)
         }
+        if let compression, compression.artifact.matrices.isEmpty {
+            throw .noMatrix(file: compression.file)
+        }
         for entry in comparisons { try Self.requireSense(entry) }
         try requireOneSource()
         try requireDistinctEntries()
     }
 
-    /// The checkpoint of the map and the plans, and the file that says so.
-    var source: Named<Fingerprint>? {
-        sensitivity.map { Named($0.artifact.source, file: $0.file) }
-            ?? plans.first.map { Named($0.artifact.source, file: $0.file) }
+    /// The checkpoint of everything but the comparisons, and the file that says so.
+    var source: Named<Fingerprint>? { sources.first }
+
+    private var sources: [Named<Fingerprint>] {
+        [sensitivity.map { Named($0.artifact.source, file: $0.file) }].compactMap { $0 }
+            + plans.map { Named($0.artifact.source, file: $0.file) }
+            + [compression.map { Named($0.artifact.fingerprint, file: $0.file) }].compactMap { $0 }
     }
 
     private func requireOneSource() throws(ReportError) {
         guard let source else { return }
-        for plan in plans where plan.artifact.source != source.artifact {
+        for other in sources where other.artifact != source.artifact {
             throw .differentSource(
-                file: plan.file, found: plan.artifact.source, other: source.file,
+                file: other.file, found: other.artifact, other: source.file,
                 expected: source.artifact)
         }
         let compared = Set(comparisons.map(\.artifact.source))
@@ -112,7 +121,7 @@ extension ReportInputs {
     /// Reads the files.
     /// - Parameter comparisons: folders whose *.json files are comparisons.
     package init(
-        sensitivity: String?, plans: [String], comparisons: [String]
+        sensitivity: String?, plans: [String], compression: String?, comparisons: [String]
     ) throws {
         func named<Artifact: JSONArtifact & Sendable>(_ path: String) throws -> Named<Artifact> {
             Named(try Artifact.read(path), file: path)
@@ -120,6 +129,7 @@ extension ReportInputs {
         try self.init(
             sensitivity: try sensitivity.map { try named($0) },
             plans: try plans.map { try named($0) },
+            compression: try compression.map { try named($0) },
             comparisons: try comparisons.flatMap { try Self.files(in: $0) }.map { try named($0) })
     }
 

@@ -15,7 +15,10 @@ package struct ReportPage {
     package init(_ inputs: ReportInputs, version: String) throws {
         self.inputs = inputs
         self.version = version
-        models = ModelComparison.models(inputs.comparisons.map(\.artifact))
+        // The model of the map and the plans before the others.
+        let source = inputs.source?.artifact
+        let compared = ModelComparison.models(inputs.comparisons.map(\.artifact))
+        models = compared.filter { $0.source == source } + compared.filter { $0.source != source }
         bytes = try inputs.plans.map { try BytesFigure($0.artifact, file: $0.name) }
         agreement = inputs.sensitivity.flatMap { AgreementFigure($0.artifact) }
     }
@@ -33,6 +36,9 @@ package struct ReportPage {
             }
         }
         if !bytes.isEmpty { sections.append(BytesFigure.section(bytes)) }
+        if let compression = inputs.compression?.artifact {
+            sections.append(FitFigure(report: compression).section)
+        }
         if let agreement { sections.append(agreement.section) }
         for (index, model) in models.enumerated() where !model.entries.isEmpty {
             sections.append(
@@ -78,7 +84,7 @@ package struct ReportPage {
     private var foot: Markup {
         let files =
             (inputs.sensitivity.map { [$0.name] } ?? []) + inputs.plans.map(\.name)
-            + inputs.comparisons.map(\.name)
+            + (inputs.compression.map { [$0.name] } ?? []) + inputs.comparisons.map(\.name)
         return .tag(
             "footer",
             [

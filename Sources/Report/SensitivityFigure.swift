@@ -48,9 +48,9 @@ struct SensitivityFigure {
             }
         }
         return HeatMap(
-            caption: "Predicted rise of KL at half the parameters, nats per token (logarithmic)",
+            caption: "Predicted rise of KL at half the parameters",
             grid: ModelGrid(cells), least: NumberText.short(scale.domain.lowerBound),
-            most: NumberText.short(scale.domain.upperBound)
+            most: "\(NumberText.short(scale.domain.upperBound)) nats per token, logarithmic"
         ).figure
     }
 

@@ -19,7 +19,7 @@ struct SpectrumFigure {
 
     private var spectra: [Markup] {
         let grid = grid
-        let plot = Plot(width: 260, height: 190, left: 44, right: 8)
+        let plot = Plot(width: 216, height: 168, left: 38, right: 14)
         guard
             let y = Scale.logarithmic(
                 map.matrices.flatMap(\.spectrum), decades: 9, to: plot.yRange)
@@ -31,7 +31,7 @@ struct SpectrumFigure {
                 width: plot.width, height: plot.height, label: "Spectra of \(module) in every block"
             )
             drawing.shapes = plot.frame(
-                x: x, y: y, xName: "% of the ranks", yName: "energy", xTicks: 4, yTicks: 4)
+                x: x, y: y, xName: "% of the ranks", yName: "energy", xTicks: 3, yTicks: 4)
             for (index, block) in grid.blocks.enumerated() {
                 for matrix in grid.items(block, module) where matrix.spectrum.count > 1 {
                     let points = matrix.spectrum.enumerated().map { place, energy in

@@ -75,6 +75,14 @@ struct Summary {
                         + (figure.plan.predictedKL.map { ", predicted KL \(NumberText.short($0))" }
                             ?? "")))
         }
+        if let compression = inputs.compression?.artifact {
+            let share = Double(compression.bytesAfter) / Double(max(1, compression.bytesBefore))
+            cards.append(
+                card(
+                    NumberText.bytes(compression.bytesAfter),
+                    "the compressed checkpoint, \(NumberText.percent(share)) of the dense one; \(NumberText.grouped(compression.calibrationTokens)) calibration tokens"
+                ))
+        }
         if let spearman = agreement?.spearman {
             cards.append(
                 card(
@@ -99,7 +107,7 @@ struct Summary {
             guard let ours else { return nil }
             return card(
                 NumberText.rise(ours.rise),
-                "perplexity of \(model.model) on \(text), keeping \(NumberText.percent(keep))"
+                "perplexity of \(model.model) on \(text), keeping \(NumberText.plain(keep * 100))%"
                     + (other.map { "; next \($0.entry.method), \(NumberText.rise($0.rise))" } ?? "")
             )
         }
@@ -126,7 +134,7 @@ extension [String: JSONValue] {
     /// On one line, by name.
     var words: String {
         sorted { $0.key < $1.key }.map { key, value in
-            "\(key.replacing("_", with: " ")) \(value.words)"
+            "\(key.replacing("_kl", with: " KL").replacing("_", with: " ")) \(value.words)"
         }.joined(separator: " · ")
     }
 }
@@ -137,7 +145,7 @@ extension JSONValue {
         case .null: "none"
         case .bool(let value): value ? "yes" : "no"
         case .integer(let value): NumberText.grouped(value)
-        case .number(let value): NumberText.short(value)
+        case .number(let value): NumberText.plain(value)
         case .string(let value): value
         case .array(let values): values.map(\.words).joined(separator: ", ")
         case .object(let members): "(" + members.words + ")"

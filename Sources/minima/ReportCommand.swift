@@ -10,7 +10,7 @@ struct ReportCommand: ParsableCommand {
         discussion: """
             The page opens in any browser without a network, in light and dark, on a phone and on paper, and \
             shows what its artifacts tell: which matrices the model depends on and how their spectra fall \
-            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well \
+            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how well \
             predictions agree with measurements (a map with measured candidates), and quality against \
             bytes of every method (folders of comparisons, one JSON file each). Artifacts of different \
             checkpoints are refused. The same artifacts give the same page.
@@ -26,6 +26,11 @@ struct ReportCommand: ParsableCommand {
     var plan: [String] = []
 
     @Option(
+        help: "What `minima compress --json` printed, as in compression.json.",
+        completion: .file())
+    var compression: String?
+
+    @Option(
         help: "Folder of comparisons, *.json; may be given several times.", completion: .directory)
     var compare: [String] = []
 
@@ -38,19 +43,19 @@ struct ReportCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
-        guard sensitivity != nil || !plan.isEmpty || !compare.isEmpty else {
-            throw ValidationError("give --sensitivity, --plan or --compare")
+        guard sensitivity != nil || !plan.isEmpty || compression != nil || !compare.isEmpty else {
+            throw ValidationError("give --sensitivity, --plan, --compression or --compare")
         }
     }
 
     func run() throws {
-        if let input = ([sensitivity].compactMap { $0 } + plan).first(where: isOutput) {
+        if let input = ([sensitivity, compression].compactMap { $0 } + plan).first(where: isOutput) {
             throw PageExists(file: input, isInput: true)
         }
         guard overwrite || !FileManager.default.fileExists(atPath: output) else {
             throw PageExists(file: output, isInput: false)
         }
-        let inputs = try ReportInputs(sensitivity: sensitivity, plans: plan, comparisons: compare)
+        let inputs = try ReportInputs(sensitivity: sensitivity, plans: plan, compression: compression, comparisons: compare)
         let page = try ReportPage(inputs, version: Minima.configuration.version)
         let bytes = Array(page.html.utf8)
         try AtomicFile.write(bytes, to: output)
