@@ -49,6 +49,7 @@ struct AblationFigure {
         let x = Scale(
             .linear, min(0, rises.min() ?? 0)...max(0, rises.max() ?? 0), to: (0, width - 76))
         let zero = x.position(0)
+        let reference = bars.firstIndex(where: \.isOurs).map { x.position(rises[$0]) }
         var drawing = Drawing(
             width: width, height: Double(bars.count) * row + 4,
             label: "Perplexity rise on \(text) without each part of the method")
@@ -64,15 +65,14 @@ struct AblationFigure {
                 Drawing.rect(
                     min(zero, end), y + 18, max(1, abs(end - zero)), 14,
                     class: bar.isOurs ? "bar ours" : "bar", title: "\(bar.name): \(words)"))
+            // Beside the bars alone, so that no line crosses a word.
+            drawing.shapes.append(Drawing.line([(zero, y + 16), (zero, y + 34)], class: "axis"))
+            if let reference, !bar.isOurs {
+                drawing.shapes.append(
+                    Drawing.line([(reference, y + 17), (reference, y + 33)], class: "mark"))
+            }
             drawing.shapes.append(
                 Drawing.text(words, max(zero, end) + 6, y + 29, class: "value"))
-        }
-        drawing.shapes.append(
-            Drawing.line([(zero, 16), (zero, Double(bars.count) * row)], class: "axis"))
-        if let ours = bars.firstIndex(where: \.isOurs) {
-            let end = x.position(rises[ours])
-            drawing.shapes.append(
-                Drawing.line([(end, 18), (end, Double(bars.count) * row)], class: "reference"))
         }
         return drawing
     }

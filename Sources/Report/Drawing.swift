@@ -84,7 +84,7 @@ struct Drawing {
     }
 
     /// How wide a text of the figures' size is, about: in a wide system font.
-    static func width(of text: String, size: Double = 12) -> Double {
-        Double(text.count) * size * 0.62
+    static func width(of text: String, size: Double = 13) -> Double {
+        Double(text.count) * size * 0.6
     }
 }

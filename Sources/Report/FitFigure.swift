@@ -8,7 +8,7 @@ struct FitFigure {
         Section(
             anchor: "fits", title: "What the fits lost",
             note:
-                "Each cell is the share of a matrix's output energy that its network does not reproduce, in the norm of the fit: more colour, more was lost. A plan spends its bytes so that a loss stands where it matters least, not so that all are equal.",
+                "Each cell is the share of a matrix's output energy that its network does not reproduce, in the norm of the fit: the more it stands out, the more was lost. A plan spends its bytes so that a loss stands where it matters least, not so that all are equal.",
             figures: map.map { [.tag("div", ["class": "panels"], [$0])] } ?? [], tables: [table])
     }
 

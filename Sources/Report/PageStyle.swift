@@ -95,7 +95,8 @@ enum PageStyle {
         .grid { stroke: var(--line); stroke-width: 1; fill: none; }
         .axis { stroke: var(--soft); stroke-width: 1; fill: none; }
         .leader { stroke: var(--soft); stroke-width: .75; fill: none; opacity: .8; }
-        .diagonal, .reference { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 4 3; fill: none; }
+        .mark { stroke: var(--ground); stroke-width: 2; fill: none; }
+        .diagonal { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 4 3; fill: none; }
         .depth { stroke: var(--deep); stroke-width: 1.4; fill: none; stroke-linejoin: round; }
         @supports (color: color-mix(in oklab, red 50%, blue)) {
           .depth { stroke: color-mix(in oklab, var(--deep) var(--depth), var(--shallow)); }
@@ -138,6 +139,7 @@ enum PageStyle {
           main { padding: 24px 16px 40px; }
           h1 { font-size: 1.6rem; }
           .facts div { display: block; padding: 4px 0; }
+          .panels:not(.small) svg.fit text { font-size: 13px; }
           .cards { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 8px; }
         }
         @media print {

@@ -24,7 +24,7 @@ struct QualityFigure {
         let methods = comparison.methods.filter { method in
             entries.contains { $0.method == method }
         }
-        let room = 34 + min(130, methods.map { Drawing.width(of: $0) }.max() ?? 0)
+        let room = 34 + min(156, methods.map { Drawing.width(of: $0) }.max() ?? 0)
         let plot = Plot(width: 440, height: 330, left: 46, right: room)
         let rises = entries.compactMap { $0.text(text)?.rise }
         guard

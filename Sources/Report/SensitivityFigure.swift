@@ -12,7 +12,7 @@ struct SensitivityFigure {
         Section(
             anchor: "sensitivity", title: "Sensitivity map",
             note:
-                "Each cell is one matrix: the darker it stands out, the more the model loses when it is compressed. The score orders all matrices from 0 to 1; the other map shows how large the differences are.",
+                "Each cell is one matrix: the more it stands out, the more the model loses when it is compressed. The score orders all matrices from 0 to 1; the other map shows how large the differences are.",
             figures: [.tag("div", ["class": "panels"], [scores] + (costs.map { [$0] } ?? []))],
             tables: [table])
     }
