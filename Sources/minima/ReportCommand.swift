@@ -49,13 +49,15 @@ struct ReportCommand: ParsableCommand {
     }
 
     func run() throws {
-        if let input = ([sensitivity, compression].compactMap { $0 } + plan).first(where: isOutput) {
+        if let input = ([sensitivity, compression].compactMap { $0 } + plan).first(where: isOutput)
+        {
             throw PageExists(file: input, isInput: true)
         }
         guard overwrite || !FileManager.default.fileExists(atPath: output) else {
             throw PageExists(file: output, isInput: false)
         }
-        let inputs = try ReportInputs(sensitivity: sensitivity, plans: plan, compression: compression, comparisons: compare)
+        let inputs = try ReportInputs(
+            sensitivity: sensitivity, plans: plan, compression: compression, comparisons: compare)
         let page = try ReportPage(inputs, version: Minima.configuration.version)
         let bytes = Array(page.html.utf8)
         try AtomicFile.write(bytes, to: output)
