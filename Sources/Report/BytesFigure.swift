@@ -50,8 +50,7 @@ struct BytesFigure {
                 "h3",
                 "\(file): \(NumberText.bytes(bytes)) of \(NumberText.bytes(denseBytes)), \(share)"),
             Figure.legend(kinds.map { ($0.colour, $0.words) } + [("outlined", "all dense")]),
-            .tag(
-                "div", ["class": "panels"],
+            Figure.blocks(
                 [
                     Figure.wide("Bytes of each block, its matrices from bottom to top", bars),
                     .tag(
@@ -60,7 +59,7 @@ struct BytesFigure {
                             .tag("figcaption", "Ranks"),
                             .tag("div", ["class": "scroll"], [chips]),
                         ]),
-                ]),
+                ], count: grid.blocks.count),
         ]
     }
 
@@ -70,8 +69,8 @@ struct BytesFigure {
     }
 
     private var bars: Drawing {
-        let wide = grid.blocks.count > 16
-        let (step, bar) = wide ? (18.0, 13.0) : (34.0, 26.0)
+        let step = Figure.blockWidth(grid.blocks.count, few: 34)
+        let bar = step - 8
         let names = grid.modules.map(grid.label)
         let room = 26 + (names.map { Drawing.width(of: $0) }.max() ?? 0)
         let left = 44.0
@@ -103,8 +102,8 @@ struct BytesFigure {
                 Drawing.line([(plot.left, place), (plot.xRange.1, place)], class: "grid"))
             shapes.append(Drawing.text(tick.label, plot.left - 6, place + 4, .end, class: "tick"))
         }
-        let every = grid.blocks.count > 16 ? 4 : 1
-        for (index, block) in grid.blocks.enumerated() where index % every == 0 {
+        for (index, block) in grid.blocks.enumerated()
+        where Figure.isNumbered(index, of: grid.blocks.count) {
             shapes.append(
                 Drawing.text(
                     ModelGrid<Piece>.blockLabel(block), plot.left + (Double(index) + 0.5) * step,

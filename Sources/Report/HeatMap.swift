@@ -21,8 +21,7 @@ struct HeatMap {
     private var drawing: Drawing {
         let names = grid.modules.map(grid.label)
         let left = 10 + (names.map { Drawing.width(of: $0) }.max() ?? 0)
-        // Many blocks: narrower cells, so that most models fit on a page.
-        let width = grid.blocks.count > 16 ? 18.0 : Self.cell
+        let width = Figure.blockWidth(grid.blocks.count, few: Self.cell)
         var drawing = Drawing(
             width: left + Double(grid.blocks.count) * width + 2,
             height: Double(names.count) * Self.cell + 38, label: caption)
@@ -36,8 +35,8 @@ struct HeatMap {
             }
         }
         let bottom = Double(names.count) * Self.cell
-        let every = grid.blocks.count > 16 ? 4 : 1
-        for (column, block) in grid.blocks.enumerated() where column % every == 0 {
+        for (column, block) in grid.blocks.enumerated()
+        where Figure.isNumbered(column, of: grid.blocks.count) {
             drawing.shapes.append(
                 Drawing.text(
                     ModelGrid<Cell>.blockLabel(block), left + (Double(column) + 0.5) * width,

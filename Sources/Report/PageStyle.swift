@@ -58,6 +58,7 @@ enum PageStyle {
         .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
           gap: 28px 36px; margin-top: 20px; }
         .panels.small { grid-template-columns: repeat(auto-fill, minmax(min(44%, 200px), 1fr)); gap: 16px 16px; }
+        .panels.stacked { grid-template-columns: minmax(0, 1fr); }
         .scroll { overflow-x: auto; max-width: 100%; }
         svg { display: block; overflow: visible; }
         svg.fit { max-width: 100%; height: auto; }

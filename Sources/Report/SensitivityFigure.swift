@@ -13,9 +13,11 @@ struct SensitivityFigure {
             anchor: "sensitivity", title: "Sensitivity map",
             note:
                 "Each cell is one matrix: the more it stands out, the more the model loses when it is compressed. The score orders all matrices from 0 to 1; the other map shows how large the differences are.",
-            figures: [.tag("div", ["class": "panels"], [scores] + (costs.map { [$0] } ?? []))],
+            figures: [Figure.blocks([scores] + (costs.map { [$0] } ?? []), count: blocks)],
             tables: [table])
     }
+
+    private var blocks: Int { Set(map.matrices.map { MatrixPlace($0.name).block }).count }
 
     private var scores: Markup {
         HeatMap(

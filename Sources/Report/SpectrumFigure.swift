@@ -14,7 +14,7 @@ struct SpectrumFigure {
             anchor: "spectra", title: "Spectra and entanglement entropy",
             note:
                 "Each line is one matrix, weighted by what it reads: where it falls early, few ranks carry nearly everything. A low entropy says the same in one number; e to its power is about the number of ranks in use.",
-            figures: spectra + [Figure.grid([entropies])], tables: [table])
+            figures: spectra + (entropies.map { [Figure.grid([$0])] } ?? []), tables: [table])
     }
 
     private var spectra: [Markup] {
@@ -25,29 +25,14 @@ struct SpectrumFigure {
                 map.matrices.flatMap(\.spectrum), decades: 9, to: plot.yRange)
         else { return [] }
         let x = Scale(.linear, 0...100, to: plot.xRange)
-        let depth = max(1, grid.blocks.count - 1)
         let panels = grid.modules.map { module in
             var drawing = Drawing(
                 width: plot.width, height: plot.height, label: "Spectra of \(module) in every block"
             )
-            drawing.shapes = plot.frame(
-                x: x, y: y, xName: "% of the ranks", yName: "energy", xTicks: 3, yTicks: 4)
-            for (index, block) in grid.blocks.enumerated() {
-                for matrix in grid.items(block, module) where matrix.spectrum.count > 1 {
-                    let points = matrix.spectrum.enumerated().map { place, energy in
-                        (
-                            x.position(Double(place) * 100 / Double(matrix.spectrum.count)),
-                            y.position(energy)
-                        )
-                    }
-                    drawing.shapes.append(
-                        Drawing.line(
-                            points, class: "depth", depth: Double(index) / Double(depth),
-                            title:
-                                "\(matrix.name): entropy \(NumberText.short(matrix.entropy)) nats"
-                        ))
-                }
-            }
+            drawing.shapes =
+                plot.frame(
+                    x: x, y: y, xName: "% of the ranks", yName: "energy", xTicks: 3, yTicks: 4)
+                + lines(of: module, in: grid, x: x, y: y)
             return (caption: grid.label(module), drawing: drawing)
         }
         let least = y.domain.lowerBound
@@ -70,21 +55,42 @@ struct SpectrumFigure {
         ]
     }
 
-    private var entropies: (caption: String, drawing: Drawing) {
+    /// One line per block, coloured by its depth.
+    private func lines(
+        of module: String, in grid: ModelGrid<MatrixSensitivity>, x: Scale, y: Scale
+    ) -> [Markup] {
+        let deepest = Double(max(1, grid.blocks.count - 1))
+        return grid.blocks.enumerated().flatMap { index, block in
+            grid.items(block, module).filter { $0.spectrum.count > 1 }.map { matrix in
+                let count = Double(matrix.spectrum.count)
+                return Drawing.line(
+                    matrix.spectrum.enumerated().map { place, energy in
+                        (x.position(Double(place) * 100 / count), y.position(energy))
+                    }, class: "depth", depth: Double(index) / deepest,
+                    title: "\(matrix.name): entropy \(NumberText.short(matrix.entropy)) nats")
+            }
+        }
+    }
+
+    /// Over the blocks; what stands outside them is in the table alone.
+    private var entropies: (caption: String, drawing: Drawing)? {
         let grid = grid
+        let blocks = grid.blocks.compactMap { $0 }
+        guard let first = blocks.first, let last = blocks.last else { return nil }
         let plot = Plot(width: 420, height: 270, left: 34, right: 52)
         let values = map.matrices.map(\.entropy)
         let y = Scale(.linear, 0...max(values.max() ?? 1, 1e-6) * 1.05, to: plot.yRange)
-        let x = Scale(.linear, 0...Double(max(1, grid.blocks.count - 1)), to: plot.xRange)
+        let x = Scale(.linear, Double(first)...Double(max(first + 1, last)), to: plot.xRange)
         var drawing = Drawing(
             width: plot.width, height: plot.height,
             label: "Entanglement entropy of each module over the blocks")
-        drawing.shapes = plot.frame(x: x, y: y, xName: "block", yName: "nats")
+        drawing.shapes = plot.frame(
+            x: x, y: y, xName: "block", yName: "nats", xTicks: max(1, min(5, last - first)))
         var ends: [(module: String, x: Double, y: Double)] = []
         for module in grid.modules {
-            let points = grid.blocks.indices.flatMap { index in
-                grid.items(grid.blocks[index], module).map { matrix in
-                    (x: x.position(Double(index)), y: y.position(matrix.entropy), matrix: matrix)
+            let points = blocks.flatMap { block in
+                grid.items(block, module).map { matrix in
+                    (x: x.position(Double(block)), y: y.position(matrix.entropy), matrix: matrix)
                 }
             }
             guard let last = points.last else { continue }
