@@ -147,7 +147,7 @@ enum PageStyle {
           body { font-size: 11pt; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
           main { max-width: none; padding: 0; }
           nav { display: none; }
-          figure, .cards li, h2, h3 { break-inside: avoid; }
+          figure, .cards li, h2, h3, .note, footer { break-inside: avoid; }
           h2, h3, .note, figcaption { break-after: avoid; }
           .scroll { overflow: visible; }
           svg.wide { max-width: 100%; height: auto; }

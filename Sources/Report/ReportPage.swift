@@ -84,7 +84,9 @@ package struct ReportPage {
     private var foot: Markup {
         let files =
             (inputs.sensitivity.map { [$0.name] } ?? []) + inputs.plans.map(\.name)
-            + (inputs.compression.map { [$0.name] } ?? []) + inputs.comparisons.map(\.name)
+            + (inputs.compression.map { [$0.name] } ?? [])
+            + (inputs.comparisons.isEmpty
+                ? [] : ["\(NumberText.grouped(inputs.comparisons.count)) comparisons"])
         return .tag(
             "footer",
             [
