@@ -29,8 +29,10 @@ struct PageStyleTests {
     }
 
     private func contrast(_ mode: [String: String], _ a: String, _ b: String) throws -> Double {
-        let values = try [a, b].map { try luminance(try #require(mode["--" + $0], "\($0)")) }
-            .sorted()
+        let values = try [a, b].map { name in
+            let colour = try #require(mode["--" + name], "there is no \(name)")
+            return try luminance(colour)
+        }.sorted()
         return (values[1] + 0.05) / (values[0] + 0.05)
     }
 
@@ -60,7 +62,9 @@ struct PageStyleTests {
     @Test("each step of the sequential palette is further from the ground than the one before")
     func steps() throws {
         for mode in Self.modes {
-            let found = try (0..<HeatMap.steps).map { try contrast(mode, "q\($0)", "ground") }
+            let found = try (0..<HeatMap.steps).map { step in
+                try contrast(mode, "q\(step)", "ground")
+            }
             #expect(zip(found, found.dropFirst()).allSatisfy { $0 < $1 }, "\(found)")
         }
     }
