@@ -69,7 +69,7 @@ package struct CompressStage {
         try CompressionRun.end(for: folder.path)
         let compressed = try Checkpoint(folder.path)
         return CompressionReport(
-            source: source, output: output, matrices: records,
+            fingerprint: plan.source, source: source, output: output, matrices: records,
             linearParametersBefore: configuration.linearModules.reduce(0) {
                 $0 + $1.rows * $1.columns
             },

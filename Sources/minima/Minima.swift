@@ -23,7 +23,8 @@ struct Minima: ParsableCommand {
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
             EvaluateCommand.self,
-            GenerateCommand.self, ExportCommand.self, BenchCommand.self,
+            EvaluateCommand.self, ReportCommand.self, GenerateCommand.self, ExportCommand.self,
+            BenchCommand.self,
         ])
 
     static func main() {

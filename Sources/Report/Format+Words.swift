@@ -1,0 +1,44 @@
+import TensorNetworks
+
+extension Format.Kind {
+    /// As people say it.
+    var words: String {
+        switch self {
+        case .dense: "dense"
+        case .lowRank: "low rank"
+        case .pivotedLowRank: "pivoted low rank"
+        case .tucker: "Tucker"
+        case .tensorTrain: "tensor train"
+        case .tensorRing: "tensor ring"
+        case .blockTerm: "block terms"
+        case .mixture: "mixture"
+        }
+    }
+
+    /// The class of its colour.
+    var colour: String { "f-\(rawValue)" }
+}
+
+extension Format {
+    /// Its ranks alone.
+    var ranks: String {
+        switch self {
+        case .dense: "dense"
+        case .lowRank(let rank), .pivotedLowRank(let rank): "\(rank)"
+        case .tucker(_, let ranks), .tensorTrain(_, let ranks), .tensorRing(_, let ranks):
+            ranks.map(String.init).joined(separator: "·")
+        case .blockTerm(_, let ranks, let terms):
+            "\(terms)×" + ranks.map(String.init).joined(separator: "·")
+        case .mixture(let formats): formats.map(\.ranks).joined(separator: "+")
+        }
+    }
+
+    /// Kind and ranks.
+    var words: String {
+        switch self {
+        case .dense: "dense"
+        case .mixture(let formats): formats.map(\.words).joined(separator: " + ")
+        default: "\(kind.words) \(ranks)"
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Artifacts
+import Foundation
+import TensorNetworks
+import Tensors
+import Testing
+
+@testable import Report
+
+/// Small artifacts of an invented model of two blocks.
+enum TestData {
+    static func source(_ digits: String = "0a") throws -> Fingerprint {
+        try #require(Fingerprint(hex: String(repeating: digits, count: 32)))
+    }
+
+    static func matrix(
+        _ name: String, score: Double = 0.5, measured: Double? = nil
+    ) throws -> MatrixSensitivity {
+        MatrixSensitivity(
+            name: name, rows: 64, columns: 96, elementType: .bfloat16, score: score,
+            entropy: 2 + score, spectrum: [0.75, 0.2, 0.05, 0],
+            candidates: try [8, 16, 24].map { rank in
+                try Candidate(
+                    .lowRank(rank: rank), rows: 64, columns: 96, as: .bfloat16,
+                    predictedKL: 0.4 / Double(rank),
+                    measuredKL: measured.map { $0 / Double(rank) })
+            })
+    }
+
+    static func map(
+        _ names: [String]? = nil, measured: Double? = nil, source digits: String = "0a"
+    ) throws -> ReportInputs.Named<SensitivityMap> {
+        let names =
+            names
+            ?? (0..<2).flatMap { block in
+                ["self_attn.q_proj", "mlp.up_proj"].map { "model.layers.\(block).\($0)" }
+            }
+        let matrices = try names.enumerated().map { index, name in
+            try matrix(
+                name, score: Double(index) / Double(max(1, names.count - 1)), measured: measured)
+        }
+        return .init(
+            SensitivityMap(
+                source: try source(digits), settings: ["seed": .integer(7)], matrices: matrices),
+            file: "maps/sensitivity.json")
+    }
+
+    static func plan(source digits: String = "0a") throws -> ReportInputs.Named<CompressionPlan> {
+        let formats: [Format] = [
+            .dense, .lowRank(rank: 8), .pivotedLowRank(rank: 9),
+            .tensorTrain(.init(output: [8, 8], input: [12, 8]), ranks: [6]),
+        ]
+        let whole = formats.enumerated().map { index, format in
+            MatrixPlan(
+                name:
+                    "model.layers.\(index / 2).\(index % 2 == 0 ? "self_attn.q_proj" : "mlp.up_proj")",
+                rows: 64, columns: 96,
+                patches: [PatchPlan(.init(rows: 0..<64, columns: 0..<96), format, as: .bfloat16)])
+        }
+        let cut = MatrixPlan(
+            name: "model.layers.1.mlp.down_proj", rows: 64, columns: 96,
+            patches: [0..<32, 32..<64].map { rows in
+                PatchPlan(.init(rows: rows, columns: 0..<96), .lowRank(rank: 5), as: .bfloat16)
+            })
+        return .init(
+            CompressionPlan(
+                source: try source(digits), settings: ["predicted_kl": .number(0.125)],
+                matrices: whole + [cut]), file: "plans/half.json")
+    }
+
+    static func compression(
+        fingerprint digits: String = "0a"
+    ) throws -> ReportInputs.Named<CompressionReport> {
+        .init(
+            CompressionReport(
+                fingerprint: try source(digits), source: "dense", output: "half",
+                matrices: [
+                    .init(
+                        name: "model.layers.0.mlp.up_proj", rows: 64, columns: 96,
+                        format: .lowRank(rank: 8), parameters: 1280, relativeError: 0.03)
+                ],
+                linearParametersBefore: 6144, linearParametersAfter: 1280, bytesBefore: 20_000,
+                bytesAfter: 10_000, calibrationTokens: 4096, seconds: 1.5),
+            file: "compression.json")
+    }
+
+    static func entry(
+        _ method: String, keep: Double = 0.5, perplexity: Double = 25, model: String = "toy",
+        source digits: String = "0a", texts: [String] = ["valid.txt"]
+    ) throws -> ReportInputs.Named<ComparisonEntry> {
+        .init(
+            ComparisonEntry(
+                source: try source(digits), model: model, method: method, keep: keep, settings: [:],
+                linearParametersBefore: 1000, linearParametersAfter: Int(keep * 1000),
+                bytesBefore: 10_000, bytesAfter: Int(4_000 + keep * 6_000), predictedKL: nil,
+                compressSeconds: 3,
+                texts: texts.map {
+                    .init(
+                        file: $0, tokens: 100, densePerplexity: 20, perplexity: perplexity,
+                        klMean: 0.2, top1Agreement: 0.75)
+                }), file: "compare/\(model)-\(method)-\(keep).json")
+    }
+
+    static func inputs(
+        map: ReportInputs.Named<SensitivityMap>? = nil,
+        plans: [ReportInputs.Named<CompressionPlan>] = [],
+        compression: ReportInputs.Named<CompressionReport>? = nil,
+        comparisons: [ReportInputs.Named<ComparisonEntry>] = []
+    ) throws -> ReportInputs {
+        try ReportInputs(
+            sensitivity: map, plans: plans, compression: compression, comparisons: comparisons)
+    }
+
+    /// Everything that a page can show.
+    static func everything() throws -> ReportInputs {
+        try inputs(
+            map: try map(measured: 0.3), plans: [try plan()], compression: try compression(),
+            comparisons: [
+                try entry("minima", keep: 0.5), try entry("minima", keep: 0.8, perplexity: 21),
+                try entry("low-rank", keep: 0.5, perplexity: 60),
+                try entry("low-rank", keep: 0.8, perplexity: 30),
+                try entry("ablation-no-anchor", keep: 0.5, perplexity: 28),
+            ])
+    }
+
+    static func html(_ inputs: ReportInputs) throws -> String {
+        try ReportPage(inputs, version: "1.2.3").html
+    }
+}
