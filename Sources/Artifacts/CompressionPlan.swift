@@ -41,6 +41,9 @@ package struct MatrixPlan: Codable, Hashable, Sendable {
         self.patches = patches
     }
 
+    /// Whether any patch is anything but dense.
+    package var isCompressed: Bool { patches.contains { $0.format != .dense } }
+
     /// One format for the whole matrix.
     /// - Parameter leader: the module whose input factor it shares.
     package init(

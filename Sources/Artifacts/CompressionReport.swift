@@ -10,26 +10,27 @@ package struct CompressionReport: JSONArtifact, Hashable, Sendable {
         package let name: String
         package let rows: Int
         package let columns: Int
-        package let format: Format
+        /// One for each patch.
+        package let formats: [Format]
         package let parameters: Int
         /// Of the fit, in its own norm: E‖L_Gᵀ(y − Ŵx̂)‖² less what no matrix can avoid, over
         /// E‖L_Gᵀ·T·x̂‖², with T the best dense matrix. Unanchored and one-sided: E‖(W − Ŵ)x‖² / E‖Wx‖².
         package let relativeError: Double
 
         package init(
-            name: String, rows: Int, columns: Int, format: Format, parameters: Int,
+            name: String, rows: Int, columns: Int, formats: [Format], parameters: Int,
             relativeError: Double
         ) {
             self.name = name
             self.rows = rows
             self.columns = columns
-            self.format = format
+            self.formats = formats
             self.parameters = parameters
             self.relativeError = relativeError
         }
 
         private enum CodingKeys: String, CodingKey {
-            case name, rows, columns, format, parameters
+            case name, rows, columns, formats, parameters
             case relativeError = "relative_error"
         }
     }

@@ -24,10 +24,18 @@ struct BlockCompressor {
     /// A matrix and how well it was fitted.
     struct Fitted {
         let matrix: CompressedMatrix
-        let network: Factorization
+        /// One for each of the matrix's patches, as they will be stored.
+        let patches: [PatchedMatrix.Patch]
         let record: CompressionReport.Matrix
         /// Its input factor is stored with another matrix.
         let sharesInput: Bool
+
+        var weight: Linear.Weight {
+            patches.count == 1
+                ? patches[0].weight
+                : .patches(
+                    PatchedMatrix(rows: matrix.rows, columns: matrix.columns, patches: patches))
+        }
     }
 
     /// Fits the units of block `layer` on what the compressed model hands on.
@@ -54,7 +62,7 @@ struct BlockCompressor {
             for unit in units {
                 let fitted = try fit(unit, moment) { observed?.takeWanted($0) }
                 for (member, matrix) in zip(unit.members, fitted) {
-                    try pass.replace(member.projection, by: matrix.network)
+                    try pass.replace(member.projection, by: matrix.weight)
                 }
                 all += fitted
             }
@@ -136,14 +144,17 @@ struct BlockCompressor {
                     .tensor(member.module.weight.name),
                 moment: moment, wanted: wanted(member.projection), output: outputMoment(member))
         }
-        let found = try networks(unit, objectives)
+        let found = try weights(unit, objectives)
         let fitted = try zip(unit.members, found).map { member, found in
-            Fitted(
-                matrix: try CompressedMatrix(member.plan), network: found.stored,
+            let patches = zip(member.plan.patches, found.stored).map {
+                PatchedMatrix.Patch($0.region, $1)
+            }
+            return Fitted(
+                matrix: try CompressedMatrix(member.plan), patches: patches,
                 record: CompressionReport.Matrix(
                     name: member.module.name, rows: member.module.rows,
-                    columns: member.module.columns, format: member.patch.format,
-                    parameters: try member.patch.parameterCount(),
+                    columns: member.module.columns, formats: member.plan.patches.map(\.format),
+                    parameters: try member.plan.patches.reduce(0) { try $0 + $1.parameterCount() },
                     relativeError: found.relativeError),
                 sharesInput: member.patch.sharesInputOf != nil)
         }
@@ -152,25 +163,59 @@ struct BlockCompressor {
         return fitted
     }
 
-    private typealias Found = (stored: Factorization, relativeError: Double)
+    /// The patches of a matrix, and the error of the whole.
+    private typealias Found = (stored: [Linear.Weight], relativeError: Double)
 
-    private func networks(_ unit: FitUnit, _ objectives: [FitObjective]) throws -> [Found] {
-        let (format, type) = (unit.members[0].patch.format, unit.members[0].patch.elementType)
-        if case .lowRank(let rank) = format, unit.members.count > 1 {
+    private func weights(_ unit: FitUnit, _ objectives: [FitObjective]) throws -> [Found] {
+        let leader = unit.members[0]
+        if case .lowRank(let rank) = leader.patch.format, unit.members.count > 1 {
             let shared = try SharedInputFit(objectives, rank: rank)
             let errors = try zip(objectives, shared.pairs).map { objective, pair in
                 try objective.relativeError(of: Factorization.lowRank(pair).reconstructed())
             }
-            return zip(try shared.stored(as: type), errors).map { (.lowRank($0), $1) }
+            let stored = try shared.stored(as: leader.patch.elementType)
+            return zip(stored, errors).map { ([.network(.lowRank($0))], $1) }
         }
-        let objective = objectives[0]
-        if !fit.readsText {
+        guard leader.plan.patches.count == 1 else {
+            return [try patches(leader, objectives[0])]
+        }
+        let (network, error) = try network(objectives[0], leader.patch)
+        return [([.network(network)], error)]
+    }
+
+    private func network(
+        _ objective: FitObjective, _ patch: PatchPlan
+    ) throws -> (stored: Factorization, relativeError: Double) {
+        let network: Factorization
+        let error: Double
+        if fit.readsText {
+            (network, error) = try Factorization.fit(objective, format: patch.format)
+        } else {
             // There is nothing to weight by: the plain decomposition is the answer.
-            let network = try Factorization.decomposing(objective.target, format: format)
-            let error = try objective.relativeError(of: network.reconstructed())
-            return [(try network.stored(as: type, for: objective), error)]
+            network = try Factorization.decomposing(objective.target, format: patch.format)
+            error = try objective.relativeError(of: network.reconstructed())
         }
-        let (network, error) = try Factorization.fit(objective, format: format)
-        return [(try network.stored(as: type, for: objective), error)]
+        return (try network.stored(as: patch.elementType, for: objective), error)
+    }
+
+    /// Patch by patch; each makes good what those before it lost. Dense patches, which lose nothing but
+    /// what a better target would gain, are the target itself.
+    private func patches(_ member: FitUnit.Member, _ objective: FitObjective) throws -> Found {
+        let error = try Tensor.zeros([objective.rows, objective.columns], .float64, on: device)
+        var weights: [Linear.Weight] = []
+        for patch in member.plan.patches {
+            let (rows, columns) = (patch.region.rows, patch.region.columns)
+            let part = try objective.patch(
+                rows: rows, columns: columns, given: weights.isEmpty ? nil : error)
+            let weight: Linear.Weight =
+                patch.format == .dense
+                ? .dense(try part.target.converted(to: patch.elementType).contiguous())
+                : .network(try network(part, patch).stored)
+            let values = try weight.dense().converted(to: .float64)
+            try error.narrowed(0, rows).narrowed(1, columns).assign(
+                objective.target.narrowed(0, rows).narrowed(1, columns) - values)
+            weights.append(weight)
+        }
+        return (weights, try objective.relativeError(of: objective.target - error))
     }
 }

@@ -75,11 +75,10 @@ struct BlockPass {
     /// Passes over the text that a block takes, each of which reports every window.
     static let passes = 5
 
-    /// Puts a fitted network, with the values that will be stored, in place of a dense layer.
-    mutating func replace(_ projection: Projection, by network: Factorization) throws {
+    /// Puts a fitted matrix, with the values that will be stored, in place of a dense layer.
+    mutating func replace(_ projection: Projection, by weight: Linear.Weight) throws {
         compressed[projection] = Linear(
-            .network(try network.mapTensors { try $0.converted(to: .float32) }),
-            bias: compressed[projection].bias)
+            try weight.converted(to: .float32), bias: compressed[projection].bias)
     }
 
     /// Runs up to the layers of `input`, all before which are replaced already.

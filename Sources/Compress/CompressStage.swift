@@ -205,12 +205,14 @@ package struct CompressStage {
     private func writeParts(of fitted: [BlockCompressor.Fitted], to path: String) throws {
         var parts: [(name: String, tensor: Tensor)] = []
         for matrix in fitted {
-            for (part, tensor) in matrix.network.parts
-            where !matrix.sharesInput || part != Format.inputPart {
-                guard let name = matrix.matrix.patches.first?.tensors[part] else {
-                    preconditionFailure("a manifest entry names every part of its format")
+            for (patch, fitted) in zip(matrix.matrix.patches, matrix.patches) {
+                for (part, tensor) in fitted.weight.parts
+                where !matrix.sharesInput || part != Format.inputPart {
+                    guard let name = patch.tensors[part] else {
+                        preconditionFailure("a manifest entry names every part of its format")
+                    }
+                    parts.append((name, try tensor.moved(to: .cpu)))
                 }
-                parts.append((name, try tensor.moved(to: .cpu)))
             }
         }
         let writer = try SafetensorsWriter(
@@ -224,7 +226,7 @@ package struct CompressStage {
         _ plan: CompressionPlan, _ checkpoint: Checkpoint, _ configuration: ModelConfiguration,
         in run: CompressionRun, to folder: OutputFolder
     ) throws {
-        let compressed = plan.matrices.filter { $0.patches.first?.format != .dense }
+        let compressed = plan.matrices.filter(\.isCompressed)
         let replaced = Set(compressed.map { "\($0.name).weight" })
         let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
         for name in kept where checkpoint.info(name)?.elementType.isFloatingPoint == true {

@@ -35,13 +35,6 @@ extension CompressionPlan {
                         "is \(matrix.rows) × \(matrix.columns), the model's \(module.rows) × \(module.columns)"
                 )
             }
-            guard matrix.patches.count == 1 else {
-                throw CompressError.planMatrix(
-                    matrix.name,
-                    problem:
-                        "is cut into \(matrix.patches.count) patches; this version compresses matrices of one patch"
-                )
-            }
         }
         let planned = Set(matrices.map(\.name))
         if let module = configuration.linearModules.first(where: { !planned.contains($0.name) }) {

@@ -9,6 +9,7 @@ struct FitUnit {
         let projection: Projection
         let module: LinearModule
         let plan: MatrixPlan
+        /// Its only patch, or the first of several.
         let patch: PatchPlan
     }
 
@@ -57,7 +58,7 @@ extension CompressionPlan {
                 guard let plan = planned[module.name], let patch = plan.patches.first else {
                     preconditionFailure("the plan was checked to name every module")
                 }
-                guard patch.format != .dense else { continue }
+                guard plan.isCompressed else { continue }
                 members.append(
                     FitUnit.Member(
                         layer: layer, projection: projection, module: module, plan: plan,

@@ -57,3 +57,29 @@ extension Linear.Weight {
         }
     }
 }
+
+extension Linear.Weight {
+    /// The same with its values in another type.
+    package func converted(to type: ElementType) throws -> Linear.Weight {
+        switch self {
+        case .dense(let matrix): .dense(try matrix.converted(to: type))
+        case .network(let network): .network(try network.mapTensors { try $0.converted(to: type) })
+        case .patches(let matrix):
+            .patches(
+                PatchedMatrix(
+                    rows: matrix.rows, columns: matrix.columns,
+                    patches: try matrix.patches.map {
+                        PatchedMatrix.Patch($0.region, try $0.weight.converted(to: type))
+                    }))
+        }
+    }
+
+    /// The stored tensors, in the order of `Format.parts`; of a patched matrix each patch has its own.
+    package var parts: [NamedTensor] {
+        switch self {
+        case .dense(let matrix): [("weight", matrix)]
+        case .network(let network): network.parts
+        case .patches: preconditionFailure("a patched matrix has parts patch by patch")
+        }
+    }
+}

@@ -14,7 +14,7 @@ package struct WeightLoader {
         self.source = source
         self.type = type
         self.device = device
-        shared = SharedTensors(names: checkpoint.manifest?.sharedTensorNames ?? [])
+        shared = SharedTensors(names: source.manifest?.sharedTensorNames ?? [])
     }
 
     /// Tensors that several matrices are made of: loaded once by a loader, and held by it.

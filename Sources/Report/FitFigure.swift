@@ -26,7 +26,7 @@ struct FitFigure {
                         HeatMap.Cell(
                             share: scale.position(matrix.relativeError),
                             title:
-                                "\(matrix.name), \(matrix.format.words): \(NumberText.short(matrix.relativeError))"
+                                "\(matrix.name), \(matrix.formats.words): \(NumberText.short(matrix.relativeError))"
                         )
                     )
                 }), least: NumberText.short(scale.domain.lowerBound),
@@ -40,7 +40,7 @@ struct FitFigure {
             header: ["matrix", "format", "rows", "columns", "parameters", "relative error"],
             rows: report.matrices.map { matrix in
                 [
-                    matrix.name, matrix.format.words, NumberText.grouped(matrix.rows),
+                    matrix.name, matrix.formats.words, NumberText.grouped(matrix.rows),
                     NumberText.grouped(matrix.columns), NumberText.grouped(matrix.parameters),
                     NumberText.short(matrix.relativeError),
                 ]

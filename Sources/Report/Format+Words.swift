@@ -12,11 +12,25 @@ extension Format.Kind {
         case .tensorRing: "tensor ring"
         case .blockTerm: "block terms"
         case .mixture: "mixture"
+        case .pivotedTucker: "pivoted Tucker"
+        case .pivotedTensorTrain: "pivoted tensor train"
+        case .pivotedTensorRing: "pivoted tensor ring"
+        case .pivotedBlockTerm: "pivoted block terms"
         }
     }
 
-    /// The class of its colour.
-    var colour: String { "f-\(rawValue)" }
+    /// The class of its colour: pivoted networks have that of what they are without.
+    var colour: String { "f-\(family)" }
+
+    var family: String {
+        switch self {
+        case .pivotedTucker: Self.tucker.rawValue
+        case .pivotedTensorTrain: Self.tensorTrain.rawValue
+        case .pivotedTensorRing: Self.tensorRing.rawValue
+        case .pivotedBlockTerm: Self.blockTerm.rawValue
+        default: rawValue
+        }
+    }
 }
 
 extension Format {
@@ -29,6 +43,7 @@ extension Format {
             ranks.map(String.init).joined(separator: "·")
         case .blockTerm(_, let ranks, let terms):
             "\(terms)×" + ranks.map(String.init).joined(separator: "·")
+        case .pivoted(let format): format.ranks
         case .mixture(let formats): formats.map(\.ranks).joined(separator: "+")
         }
     }
@@ -41,4 +56,9 @@ extension Format {
         default: "\(kind.words) \(ranks)"
         }
     }
+}
+
+extension [Format] {
+    /// Those of a matrix's patches.
+    var words: String { map(\.words).joined(separator: " | ") }
 }

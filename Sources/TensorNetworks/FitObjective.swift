@@ -107,6 +107,12 @@ package struct FitObjective {
 
     private static let stripRows = 512
 
+    init(target: Tensor, input: SecondMoment, output: SecondMoment?) throws {
+        (self.target, self.input, self.output) = (target, input, output)
+        energy = try WeightedMetric(input: input.matrix, output: output?.matrix)
+            .squaredNorm(target)
+    }
+
     private init(target: Tensor, like other: FitObjective) {
         self.target = target
         (input, output, energy) = (other.input, other.output, other.energy)

@@ -129,7 +129,7 @@ extension CompressionReport {
         var rows = matrices.map { matrix in
             (
                 matrix.name,
-                "\(matrix.format.summary)  \(matrix.parameters.grouped) of \((matrix.rows * matrix.columns).grouped)"
+                "\(matrix.formats.map(\.summary).joined(separator: " | "))  \(matrix.parameters.grouped) of \((matrix.rows * matrix.columns).grouped)"
                     + String(format: "  error %.4f", matrix.relativeError)
             )
         }
