@@ -16,8 +16,8 @@ package struct AnalyzeStage {
     package var shrinkage = 0.01
     /// The same for the output moments.
     package var outputShrinkage = 0.05
-    /// Formats that are priced beside pivoted low rank; each is fitted in several sizes, which takes a
-    /// hundred times as long.
+    /// Formats that are priced beside pivoted low rank, whose prices have a closed form; each of these is
+    /// fitted in several sizes, which takes many times as long.
     package var formats: [Format.Kind] = []
     package var patching = Patching.whole
     /// Seed of the labels that are drawn from the model.

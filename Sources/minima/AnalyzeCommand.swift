@@ -32,12 +32,7 @@ struct AnalyzeCommand: ParsableCommand {
     @Option(help: "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1.")
     var shrinkage = 0.01
 
-    @Option(
-        parsing: .upToNextOption,
-        help:
-            "Formats to price beside pivoted low rank, as in `--formats mixture tensor-train`; each is fitted in five sizes, which takes a hundred times as long."
-    )
-    var formats: [Format.Kind] = []
+    @OptionGroup var candidates: CandidateOptions
 
     @Option(
         help:
@@ -55,9 +50,6 @@ struct AnalyzeCommand: ParsableCommand {
         guard shrinkage >= 0, shrinkage <= 1 else {
             throw ValidationError("--shrinkage must be from 0 to 1")
         }
-        for format in formats where [.dense, .pivotedLowRank].contains(format) {
-            throw ValidationError("--formats \(format.rawValue) is understood")
-        }
     }
 
     func run() throws {
@@ -70,7 +62,7 @@ struct AnalyzeCommand: ParsableCommand {
             source: model,
             calibration: try calibration.text(for: model, on: device, isQuiet: isQuiet))
         stage.shrinkage = shrinkage
-        stage.formats = formats
+        stage.formats = candidates.formats
         stage.patching = patches
         stage.seed = calibration.seed
         stage.device = device

@@ -47,6 +47,7 @@ struct CompressCommand: ParsableCommand {
     @Option(help: "Plan to carry out, as `minima plan` writes it.", completion: .file())
     var plan: String?
 
+    @OptionGroup var candidates: CandidateOptions
     @OptionGroup var calibration: CalibrationOptions
 
     @OptionGroup var fit: FitArguments
@@ -112,6 +113,7 @@ struct CompressCommand: ParsableCommand {
         if let format { return .uniform(format, keep: keep) }
         var stage = AnalyzeStage(source: model, calibration: text)
         stage.shrinkage = fit.shrinkage
+        stage.formats = candidates.formats
         stage.seed = calibration.seed
         stage.device = device
         let map = try AnalyzeCommand.run(stage, isQuiet: isQuiet)

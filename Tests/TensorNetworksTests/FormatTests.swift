@@ -184,14 +184,15 @@ struct FormatTests {
                 .tensorRing(modes, ranks: list()),
                 .blockTerm(modes, ranks: list(), terms: pick()), .lowRank(rank: pick()), .dense,
             ]
-            let formats: [Format] = networks.map { .pivoted($0) } + [
-                .lowRank(rank: pick()), .pivotedLowRank(rank: pick()),
-                .tucker(modes, ranks: list()), .tensorTrain(modes, ranks: list()),
-                .tensorRing(modes, ranks: list()),
-                .blockTerm(modes, ranks: list(), terms: pick()),
-                .mixture([.lowRank(rank: pick()), .tensorTrain(modes, ranks: list())]),
-                .mixture([.lowRank(rank: pick()), .pivoted(.pivoted(networks[1]))]),
-            ]
+            let formats: [Format] =
+                networks.map { .pivoted($0) } + [
+                    .lowRank(rank: pick()), .pivotedLowRank(rank: pick()),
+                    .tucker(modes, ranks: list()), .tensorTrain(modes, ranks: list()),
+                    .tensorRing(modes, ranks: list()),
+                    .blockTerm(modes, ranks: list(), terms: pick()),
+                    .mixture([.lowRank(rank: pick()), .tensorTrain(modes, ranks: list())]),
+                    .mixture([.lowRank(rank: pick()), .pivoted(.pivoted(networks[1]))]),
+                ]
             for format in formats {
                 do {
                     let count = try format.parameterCount(rows: pick(), columns: pick())

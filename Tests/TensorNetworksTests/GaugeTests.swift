@@ -121,7 +121,8 @@ struct GaugeTests {
             try network.pivoted()
         }
         for format in [
-            Format.dense, .lowRank(rank: 1), .pivotedLowRank(rank: 1), .mixture([.lowRank(rank: 1)]),
+            Format.dense, .lowRank(rank: 1), .pivotedLowRank(rank: 1),
+            .mixture([.lowRank(rank: 1)]),
             .pivoted(.tucker(four, ranks: Array(repeating: 1, count: 8))),
         ] {
             #expect(throws: FormatError.notPivotable(format.kind)) {

@@ -138,7 +138,8 @@ struct WeightedFitTests {
             .residual(of: rest).slope()
         let expected = try (slope * step).sum().scalar()
         let difference =
-            try (elimination.residual(of: rest + step).value
+            try
+            (elimination.residual(of: rest + step).value
             - elimination.residual(of: rest - step).value) / 2
         #expect(abs(difference / expected - 1) < 1e-6)
         // Rank of the whole matrix leaves nothing, and what overflows is worth nothing.
