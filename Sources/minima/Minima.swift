@@ -22,7 +22,7 @@ struct Minima: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
-            EvaluateCommand.self,
+            EvaluateCommand.self, CompareCommand.self,
             GenerateCommand.self, ExportCommand.self,
         ])
 
