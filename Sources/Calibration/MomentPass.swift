@@ -104,21 +104,21 @@ package struct MomentPass {
         try body()
     }
 
-    private func states(_ layer: Int) -> HiddenStateFile { file(cache.statesPath(layer)) }
-    private func gradients(_ layer: Int) -> HiddenStateFile { file(cache.gradientsPath(layer)) }
+    func states(_ layer: Int) -> HiddenStateFile { file(cache.statesPath(layer)) }
+    func gradients(_ layer: Int) -> HiddenStateFile { file(cache.gradientsPath(layer)) }
 
-    private func file(_ path: String) -> HiddenStateFile {
+    func file(_ path: String) -> HiddenStateFile {
         HiddenStateFile(
             path: path, windows: windows.count, tokens: windows[0].count,
             hidden: configuration.hiddenSize)
     }
 
-    private func block(_ layer: Int) throws -> DecoderBlock {
+    func block(_ layer: Int) throws -> DecoderBlock {
         try DecoderBlock(
             layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
     }
 
-    private func rotary() -> RotaryTables {
+    func rotary() -> RotaryTables {
         RotaryTables(configuration, type: .float32, device: device)
     }
 
@@ -188,104 +188,6 @@ package struct MomentPass {
         }
         try cache.write(moments, layer: layer)
         if extent == .inputs { try passed.remove() }
-        TorchRuntime.releaseUnusedMemory()
-    }
-
-    // MARK: Backward
-
-    /// Rows of logits held at once.
-    private static let rowsAtOnce = 256
-
-    /// The gradient of the loss by what the last block returns. Labels are drawn from the model's own
-    /// distribution, which makes G the Fisher information: its quadratic form is the KL divergence to
-    /// second order, on any text (Martens 2014, arXiv 1412.1193, section 5).
-    private func startBackward() throws {
-        let ends = try ModelEnds(
-            of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device))
-        let last = configuration.layerCount - 1
-        let reader = try states(last + 1).open()
-        let writer = try gradients(last).create()
-        for window in windows.indices {
-            let x = try reader.window(window, on: device)
-            let length = x.shape[1]
-            let chance = try Tensor.uniform(
-                [length, 1], seed: seed &+ UInt64(window), on: device)
-            var parts: [Tensor] = []
-            for start in stride(from: 0, to: length, by: Self.rowsAtOnce) {
-                let rows = start..<min(start + Self.rowsAtOnce, length)
-                let hidden = try x.narrowed(1, rows).squeezed(0).copied().requiringGradient()
-                let loss = try withGradients {
-                    let logits = try ends.project(try ends.normalize(hidden))
-                    let labels = try withoutGradients {
-                        try sample(try logits.detached(), try chance.narrowed(0, rows))
-                    }
-                    return try logits.crossEntropy(labels, mean: false).sum()
-                }
-                parts.append(try loss.gradients(for: [hidden])[0])
-            }
-            try writer.write(try Tensor.concatenated(parts, along: 0), window: window)
-        }
-        try writer.finish()
-    }
-
-    /// One label per row of logits, by inversion of the distribution function.
-    private func sample(_ logits: Tensor, _ chance: Tensor) throws -> Tensor {
-        let cumulative = try logits.softmax().cumulativeSum(-1)
-        let below = try cumulative.less(chance).converted(to: .int64).sum(-1)
-        // Rounding may leave the last sum below the chance.
-        return try below.clamped(0...Double(logits.shape[1] - 1)).converted(to: .int64)
-    }
-
-    private final class OutputValues: LinearObserver {
-        var values: [Projection: Tensor] = [:]
-
-        func didCompute(_ y: Tensor, _ projection: Projection) throws { values[projection] = y }
-    }
-
-    private func backward(_ layer: Int, step: () throws -> Void) throws {
-        defer {
-            // Nothing reads these again once the block's moments are on disk.
-            if cache.hasOutputs(layer) {
-                try? gradients(layer).remove()
-                try? states(layer + 1).remove()
-                if layer == 0 { try? states(0).remove() }
-            }
-        }
-        guard !cache.hasOutputs(layer) else {
-            for _ in windows { try step() }
-            return
-        }
-        let (block, rotary) = (try block(layer), rotary())
-        let (inputs, upstream) = (try states(layer).open(), try gradients(layer).open())
-        let writer = layer > 0 ? try gradients(layer - 1).create() : nil
-        var sums: [Projection: MomentSum] = [:]
-        for window in windows.indices {
-            let x = try inputs.window(window, on: device).requiringGradient()
-            let gradient = try upstream.window(window, on: device)
-            let observer = OutputValues()
-            var none: KVCache?
-            let product = try withGradients {
-                try (block.forward(x, rotary: rotary, cache: &none, observer: observer) * gradient)
-                    .sum()
-            }
-            let projections = Projection.allCases
-            let outputs = projections.compactMap { observer.values[$0] }
-            let found = try product.gradients(for: [x] + outputs)
-            try writer?.write(found[0], window: window)
-            for (projection, g) in zip(projections, found.dropFirst()) {
-                try sums[projection, default: MomentSum()].add(g, g)
-            }
-            try step()
-        }
-        try writer?.finish()
-        var moments: [(Projection, Tensor)] = []
-        for projection in Projection.allCases {
-            guard var sum = sums.removeValue(forKey: projection) else {
-                preconditionFailure("every output was observed")
-            }
-            moments.append((projection, try sum.takeMean()))
-        }
-        try cache.write(moments, layer: layer)
         TorchRuntime.releaseUnusedMemory()
     }
 }

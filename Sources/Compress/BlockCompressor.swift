@@ -92,7 +92,7 @@ struct BlockCompressor {
         }
         var mean = try sum.map { places.count == 1 ? $0 : try $0 / Double(places.count) }
         if fit.metric == .diagonal {
-            mean = try mean?.diagonal().clamped(0...Double.greatestFiniteMagnitude)
+            mean = try mean?.diagonal().converted(to: .float64).clamped(0...Double.infinity)
                 .squareRoot().diagonalMatrix()
         }
         let names = places.map { "\($0.input.rawValue) moment of block \($0.layer)" }

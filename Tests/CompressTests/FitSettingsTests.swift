@@ -77,10 +77,9 @@ struct FitSettingsTests {
         return try (u * s).narrowed(1, 0..<rank).matmul(vt.narrowed(0, 0..<rank))
     }
 
-    private let (query, key, value) = (
-        "model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.k_proj",
-        "model.layers.1.self_attn.v_proj"
-    )
+    private let query = "model.layers.1.self_attn.q_proj"
+    private let key = "model.layers.1.self_attn.k_proj"
+    private let value = "model.layers.1.self_attn.v_proj"
 
     @Test("without a metric the fit is the SVD of the weights, and reads no text")
     func weightsMetric() throws {
