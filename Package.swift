@@ -80,6 +80,12 @@ let package = Package(
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        tests(
+            of: "Compare",
+            [
+                "Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration", "Analyze",
+                "Compress",
+            ]),
         tests(of: "Report", ["TensorNetworks", "Artifacts", "Tensors"]),
         // Runs the built program as a user does.
         .testTarget(name: "CommandTests", dependencies: ["minima"], swiftSettings: swiftSettings),

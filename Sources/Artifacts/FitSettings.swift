@@ -64,7 +64,9 @@ package struct FitSettings: Codable, Hashable, Sendable {
             }
         }
         for (key, value) in [("shrinkage", shrinkage), ("output_shrinkage", outputShrinkage)] {
-            guard (0...1).contains(value) else { throw .setting(key, "is \(value), not from 0 to 1") }
+            guard (0...1).contains(value) else {
+                throw .setting(key, "is \(value), not from 0 to 1")
+            }
         }
     }
 

@@ -56,9 +56,7 @@ struct BlockCompressor {
             var observed = try pass.observe(input, wanted) { try step("block \(layer)") }
             TorchRuntime.releaseUnusedMemory()
             // Layers that read the same activation share its moment.
-            let moment = try observed.map { _ in
-                try second(observed?.takeMoment(), "the \(input.rawValue) moment")
-            }
+            let moment = try observed?.takeMoment(named: input, shrinkage: fit.shrinkage)
             for unit in units {
                 let fitted = try fit(unit, moment) { observed?.takeWanted($0) }
                 for (member, matrix) in zip(unit.members, fitted) {
@@ -102,17 +100,15 @@ struct BlockCompressor {
         }
         var mean = try sum.map { places.count == 1 ? $0 : try $0 / Double(places.count) }
         if fit.metric == .diagonal {
-            mean = try mean?.diagonal().clamped(0...Double.greatestFiniteMagnitude)
+            mean = try mean?.diagonal().converted(to: .float64).clamped(0...Double.infinity)
                 .squareRoot().diagonalMatrix()
         }
         let names = places.map { "\($0.input.rawValue) moment of block \($0.layer)" }
-        return try second(mean, "the " + names.joined(separator: " and the "))
-    }
-
-    private func second(_ moment: Tensor?, _ name: String) throws -> SecondMoment {
-        guard let moment else { preconditionFailure("an observed input has a moment") }
-        return try SecondMoment(
-            moment, size: moment.shape[0], shrinkage: fit.shrinkage, name: name)
+        return try mean.map {
+            try SecondMoment(
+                $0, size: $0.shape[0], shrinkage: fit.shrinkage,
+                name: "the " + names.joined(separator: " and the "))
+        }
     }
 
     private func outputMoment(_ member: FitUnit.Member) throws -> SecondMoment? {
@@ -217,5 +213,16 @@ struct BlockCompressor {
             weights.append(weight)
         }
         return (weights, try objective.relativeError(of: objective.target - error))
+    }
+}
+
+extension BlockPass.Observation {
+    fileprivate mutating func takeMoment(
+        named input: Projection.Input, shrinkage: Double
+    ) throws -> SecondMoment {
+        let moment = takeMoment()
+        return try SecondMoment(
+            moment, size: moment.shape[0], shrinkage: shrinkage,
+            name: "the \(input.rawValue) moment")
     }
 }

@@ -8,6 +8,8 @@ import Text
 package struct EvaluateStage {
     package let model: String
     package var reference: String?
+    /// The model of `reference`, where it is loaded already.
+    package var referenceModel: ReferenceModel?
     package let texts: [String]
     /// Inputs per window; each predicts the token that follows it.
     package var window = 2_048
@@ -30,19 +32,18 @@ package struct EvaluateStage {
         TorchRuntime.keepFreedMemory()
         let (checkpoint, model) = try load(self.model)
         let tokenizer = try Tokenizer(path: self.model)
-        let referenceModel = try reference.map { try load($0).model }
-        if let referenceModel,
-            referenceModel.configuration.vocabularySize != model.configuration.vocabularySize
+        let compared = try referenceModel ?? reference.map { ReferenceModel(try load($0).model) }
+        if let vocabulary = compared?.model.configuration.vocabularySize,
+            vocabulary != model.configuration.vocabularySize
         {
             throw EvaluateError.vocabularies(
-                model: model.configuration.vocabularySize,
-                reference: referenceModel.configuration.vocabularySize)
+                model: model.configuration.vocabularySize, reference: vocabulary)
         }
-        var total = WindowScore(hasReference: reference != nil)
+        var total = WindowScore(hasReference: compared != nil)
         var reports: [EvaluationReport.Text] = []
         var seconds = 0.0
         for text in texts {
-            var score = WindowScore(hasReference: reference != nil)
+            var score = WindowScore(hasReference: compared != nil)
             var windows = TokenWindows(
                 try TokenStream(Corpus(path: text), tokenizer), length: window, stride: stride)
             var count = 0
@@ -52,7 +53,7 @@ package struct EvaluateStage {
                     try score.add(
                         next.tokens.map(Int.init), scored: count == 0 ? window : stride,
                         model: model,
-                        reference: referenceModel)
+                        reference: compared)
                 }
                 seconds += Date().timeIntervalSince(start)
                 count += 1
@@ -63,7 +64,8 @@ package struct EvaluateStage {
             reports.append(
                 EvaluationReport.Text(
                     file: text, perplexity: score.perplexity, tokens: score.tokens,
-                    klMean: score.klMean, top1Agreement: score.top1Agreement))
+                    referencePerplexity: score.referencePerplexity, klMean: score.klMean,
+                    top1Agreement: score.top1Agreement))
         }
         return EvaluationReport(
             model: self.model, reference: reference, perplexity: total.perplexity,
@@ -73,6 +75,11 @@ package struct EvaluateStage {
             peakMemoryBytes: try PeakMemory.bytes(on: device), window: window, stride: stride,
             device: device.description, elementType: elementType.rawValue,
             threads: TorchRuntime.threads, texts: reports)
+    }
+
+    /// Loads `folder` for several evaluations with these settings.
+    package func loadReference(_ folder: String, keptBytes: Int) throws -> ReferenceModel {
+        ReferenceModel(try load(folder).model, keptBytes: keptBytes)
     }
 
     private func load(_ folder: String) throws -> (Checkpoint, model: CausalLanguageModel) {

@@ -5,6 +5,8 @@ package struct EvaluationReport: Codable, Sendable {
         package let perplexity: Double
         /// Predicted tokens.
         package let tokens: Int
+        /// The reference's.
+        package let referencePerplexity: Double?
         /// Mean KL(reference ‖ model), in nats per token.
         package let klMean: Double?
         /// Share of positions where model and reference rank the same token first.
@@ -48,6 +50,7 @@ package struct EvaluationReport: Codable, Sendable {
 extension EvaluationReport.Text {
     private enum CodingKeys: String, CodingKey {
         case file, perplexity, tokens
+        case referencePerplexity = "reference_perplexity"
         case klMean = "kl_mean"
         case top1Agreement = "top1_agreement"
     }

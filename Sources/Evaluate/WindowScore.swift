@@ -6,6 +6,7 @@ import Tensors
 package struct WindowScore {
     package private(set) var tokens = 0
     private var loss = 0.0
+    private var referenceLoss = 0.0
     private var divergence = 0.0
     private var agreements = 0
     private let hasReference: Bool
@@ -14,6 +15,10 @@ package struct WindowScore {
 
     /// exp of the mean negative log-likelihood.
     package var perplexity: Double { exp(loss / Double(tokens)) }
+    /// The reference's.
+    package var referencePerplexity: Double? {
+        hasReference ? exp(referenceLoss / Double(tokens)) : nil
+    }
     /// Mean KL(reference ‖ model), nats per token.
     package var klMean: Double? { hasReference ? divergence / Double(tokens) : nil }
     package var top1Agreement: Double? { hasReference ? Double(agreements) / Double(tokens) : nil }
@@ -21,6 +26,7 @@ package struct WindowScore {
     package mutating func add(_ other: WindowScore) {
         tokens += other.tokens
         loss += other.loss
+        referenceLoss += other.referenceLoss
         divergence += other.divergence
         agreements += other.agreements
     }
@@ -34,26 +40,31 @@ package struct WindowScore {
     ///   - scored: number of targets that count, the last ones: with a stride below the window's length
     ///     the others were counted by the window before.
     package mutating func add(
-        _ window: [Int], scored: Int, model: CausalLanguageModel, reference: CausalLanguageModel?
+        _ window: [Int], scored: Int, model: CausalLanguageModel, reference: ReferenceModel?
     ) throws {
         let length = window.count - 1
         let input = try Tensor(Array(window.dropLast()), shape: [1, length], on: model.device)
         let targets = try Tensor(Array(window.dropFirst()), on: model.device)
         var none: KVCache?
         let hidden = try model.hiddenStates(input, cache: &none).squeezed(0)
-        let expected = try reference?.hiddenStates(input, cache: &none).squeezed(0)
+        let expected = try reference?.hiddenStates(Array(window.dropLast()))
         for start in stride(from: length - scored, to: length, by: Self.rowsAtOnce) {
             let rows = start..<Swift.min(start + Self.rowsAtOnce, length)
             let logits = try model.ends.project(try hidden.narrowed(0, rows)).converted(
                 to: .float32)
-            let losses = try logits.crossEntropy(try targets.narrowed(0, rows), mean: false)
-            loss += try losses.converted(to: .float64).sum().scalar()
+            let next = try targets.narrowed(0, rows)
+            loss += try Self.loss(logits, next)
             tokens += rows.count
             guard let reference, let expected else { continue }
-            let wanted = try reference.ends.project(try expected.narrowed(0, rows))
+            let wanted = try reference.model.ends.project(try expected.narrowed(0, rows))
                 .converted(to: .float32)
+            referenceLoss += try Self.loss(wanted, next)
             try compare(logits, with: wanted)
         }
+    }
+
+    private static func loss(_ logits: Tensor, _ targets: Tensor) throws -> Double {
+        try logits.crossEntropy(targets, mean: false).converted(to: .float64).sum().scalar()
     }
 
     /// Adds KL(softmax(wanted) ‖ softmax(logits)) and equal arg max of every row.

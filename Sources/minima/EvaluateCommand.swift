@@ -80,6 +80,9 @@ extension EvaluationReport {
         var rows: [(String, String)] = texts.map { text in
             var values = String(
                 format: "perplexity %.3f  (%d tokens)", text.perplexity, text.tokens)
+            if let dense = text.referencePerplexity {
+                values += String(format: "  %+.1f%%", 100 * (text.perplexity / dense - 1))
+            }
             if let kl = text.klMean, let agreement = text.top1Agreement {
                 values += String(
                     format: "  KL %.4f nats  top-1 agreement %.1f%%", kl, 100 * agreement)

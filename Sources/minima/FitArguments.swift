@@ -40,7 +40,7 @@ struct FitArguments: ParsableArguments {
         if let anchor, !(0...1).contains(anchor) {
             throw ValidationError("--anchor must be from 0 to 1")
         }
-        if unweighted, metric ?? FitSettings.InputMetric.weights != FitSettings.InputMetric.weights || sides == .twoSided {
+        if unweighted, metric ?? .weights != .weights || sides == .twoSided {
             throw ValidationError("--unweighted says what --metric and --two-sided would")
         }
         if let anchor, anchor > 0, unweighted || metric ?? .full != .full {

@@ -22,9 +22,8 @@ struct Minima: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
-            EvaluateCommand.self,
-            EvaluateCommand.self, ReportCommand.self, GenerateCommand.self, ExportCommand.self,
-            BenchCommand.self,
+            EvaluateCommand.self, CompareCommand.self, ReportCommand.self, GenerateCommand.self,
+            ExportCommand.self, BenchCommand.self,
         ])
 
     static func main() {

@@ -24,12 +24,15 @@ struct MomentPassTests {
         return try body(folder)
     }
 
-    private func pass(_ root: String, _ windows: [[Int]]? = nil) throws -> MomentPass {
+    private func pass(
+        _ root: String, _ windows: [[Int]]? = nil,
+        extent: MomentPass.Extent = .inputsAndOutputs
+    ) throws -> MomentPass {
         let checkpoint = try Checkpoint(Self.tiny)
         return try MomentPass(
             checkpoint, try ModelConfiguration(folder: Self.tiny),
-            source: try checkpoint.fingerprint(), windows: windows ?? self.windows, on: .cpu,
-            root: root)
+            source: try checkpoint.fingerprint(), windows: windows ?? self.windows,
+            extent: extent, on: .cpu, root: root)
     }
 
     private func files(_ folder: String) throws -> [String: Data] {
@@ -196,6 +199,38 @@ struct MomentPassTests {
         let all = try Tensor.concatenated(parts, along: 1).converted(to: .float64)
         let expected = try all.squared().sum(1).squeezed(0) / 6
         #expect(try relativeDifference(found, expected) < 1e-12)
+    }
+
+    @Test("a pass over inputs alone has the same moments, wherever either was stopped")
+    func inputsAlone() throws {
+        try withFolder { root in
+            let whole = try pass(root + "/whole")
+            try whole.run { _, _, _ in }
+            let expected = try files(whole.cache.folder)
+            for stop in [1, 5, 11, 16] {
+                let folder = root + "/\(stop)"
+                // A pass over both is stopped, one over the inputs too, and then each is finished.
+                for (extent, limit) in [
+                    (MomentPass.Extent.inputsAndOutputs, stop), (.inputs, 2 * stop),
+                ] {
+                    var steps = 0
+                    do {
+                        try pass(folder, extent: extent).run { _, _, _ in
+                            steps += 1
+                            if steps > limit { throw Stop() }
+                        }
+                    } catch is Stop {}
+                }
+                try pass(folder, extent: .inputs).run { _, _, _ in }
+                let inputs = try files(pass(folder).cache.folder)
+                    .filter { $0.key.hasPrefix("inputs") }
+                #expect(inputs == expected.filter { $0.key.hasPrefix("inputs") })
+                #expect(inputs.count == 6)
+                let both = try pass(folder)
+                try both.run { _, _, _ in }
+                #expect(try files(both.cache.folder) == expected)
+            }
+        }
     }
 
     @Test("other text has other moments; text that the model cannot read is refused")

@@ -155,7 +155,10 @@ struct EvaluateStageTests {
         let values = try #require(object as? [String: Any])
         let texts = try #require(values["texts"] as? [Any])
         #expect(
-            Self.keys(texts.first) == ["file", "perplexity", "tokens", "kl_mean", "top1_agreement"])
+            Self.keys(texts.first) == [
+                "file", "perplexity", "tokens", "reference_perplexity", "kl_mean",
+                "top1_agreement",
+            ])
         #expect(values["tokens"] as? Int == 128)
         // Embedding and norms beside the linear layers; bfloat16, two bytes each.
         let parameters = try #require(values["parameters"] as? Int)

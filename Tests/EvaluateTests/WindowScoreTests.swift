@@ -20,7 +20,8 @@ struct WindowScoreTests {
         let window = Self.ids(length + 1, vocabulary: 37)
         var (score, direct) = (WindowScore(hasReference: true), DirectScore())
         try withoutGradients {
-            try score.add(window, scored: length, model: model, reference: reference)
+            try score.add(
+                window, scored: length, model: model, reference: ReferenceModel(reference))
         }
         try direct.add(window, scored: length, model, reference)
         let bound = direct.bound(width: 24)
@@ -44,7 +45,8 @@ struct WindowScoreTests {
         let window = Self.ids(41, vocabulary: 37)
         var (score, direct) = (WindowScore(hasReference: true), DirectScore())
         try withoutGradients {
-            try score.add(window, scored: scored, model: model, reference: reference)
+            try score.add(
+                window, scored: scored, model: model, reference: ReferenceModel(reference))
         }
         try direct.add(window, scored: scored, model, reference)
         #expect(score.tokens == scored)
@@ -62,8 +64,12 @@ struct WindowScoreTests {
         var total = WindowScore(hasReference: true)
         for window in windows {
             var one = WindowScore(hasReference: true)
-            try one.add(window, scored: window.count - 1, model: model, reference: reference)
-            try together.add(window, scored: window.count - 1, model: model, reference: reference)
+            try one.add(
+                window, scored: window.count - 1, model: model, reference: ReferenceModel(reference)
+            )
+            try together.add(
+                window, scored: window.count - 1, model: model, reference: ReferenceModel(reference)
+            )
             total.add(one)
         }
         #expect(total.tokens == 69 && together.tokens == 69)

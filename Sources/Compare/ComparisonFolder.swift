@@ -1,0 +1,111 @@
+// The folder of a comparison: one JSON file per method and budget, each written when it is complete, so that
+// several processes can fill one folder and a killed one goes on where it was. Work in progress is in .work.
+import Artifacts
+import Foundation
+import Glibc
+
+struct ComparisonFolder {
+    let path: String
+    let source: Fingerprint
+    /// What all entries must have been measured with.
+    let common: [String: JSONValue]
+
+    /// Makes the folder where it is missing.
+    init(_ path: String, source: Fingerprint, common: [String: JSONValue]) throws {
+        self.path = path
+        self.source = source
+        self.common = common
+        try Self.create(path)
+        try Self.create(work)
+    }
+
+    private var work: String { "\(path)/.work" }
+
+    static func name(_ method: String, _ keep: Double) -> String { "\(method)-\(keep)" }
+
+    private func file(_ name: String) -> String { "\(path)/\(name).json" }
+
+    /// Every entry there is, in the order of names.
+    /// - Parameter replaced: names of entries that will be measured again.
+    /// - Throws: where one was measured of another checkpoint, or in another way.
+    func entries(but replaced: Set<String> = []) throws -> [ComparisonEntry] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+            .filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
+            .map { String($0.dropLast(5)) }
+        return try names.filter { !replaced.contains($0) }.map(entry)
+    }
+
+    func contains(_ name: String) -> Bool {
+        FileManager.default.fileExists(atPath: file(name))
+    }
+
+    private func entry(_ name: String) throws -> ComparisonEntry {
+        let file = file(name)
+        let entry = try ComparisonEntry.read(file)
+        guard entry.source == source else {
+            throw CompareError.foreign(file: file, difference: "checkpoint")
+        }
+        for (key, value) in common.sorted(by: { $0.key < $1.key }) {
+            let found = entry.settings[key] ?? .null
+            guard found == value else {
+                throw CompareError.foreign(
+                    file: file, difference: Self.difference(key, found, value))
+            }
+        }
+        let expected = Self.name(entry.method, entry.keep)
+        guard expected == name else { throw CompareError.misnamed(file: file, expected: expected) }
+        return entry
+    }
+
+    /// The innermost setting that differs.
+    private static func difference(_ key: String, _ a: JSONValue, _ b: JSONValue) -> String {
+        guard case .object(let a) = a, case .object(let b) = b else { return key }
+        let differing = Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted()
+        return "\(key): \(differing.joined(separator: ", "))"
+    }
+
+    func write(_ entry: ComparisonEntry) throws {
+        try entry.write(file(Self.name(entry.method, entry.keep)))
+    }
+
+    // MARK: Work
+
+    /// Where the entry's checkpoint is made. Work of other settings has another name, so that none is
+    /// taken for this run's.
+    func workPath(_ name: String, _ settings: [String: JSONValue]) throws -> String {
+        let key = Fingerprint(hashing: [
+            Array(source.hex.utf8), try StrictJSON.encode(settings),
+        ])
+        return "\(work)/\(name)-\(key.hex.prefix(8))"
+    }
+
+    /// Runs `body` while no other process works on the entry.
+    /// - Parameter waiting: wait for another process; else leave it to that.
+    /// - Returns: whether it was run.
+    func withLock(_ name: String, waiting: Bool, _ body: () throws -> Void) throws -> Bool {
+        let lock = "\(work)/\(name).lock"
+        let descriptor = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw CompareError.folder(lock, .latest) }
+        defer { close(descriptor) }
+        guard flock(descriptor, waiting ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
+            if errno == EWOULDBLOCK { return false }
+            throw CompareError.folder(lock, .latest)
+        }
+        defer { unlink(lock) }
+        try body()
+        return true
+    }
+
+    /// Removes the place of work where nothing is left in it.
+    func finish() { rmdir(work) }
+
+    private static func create(_ path: String) throws {
+        guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+            throw CompareError.folder(path, .latest)
+        }
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
+            isFolder.boolValue
+        else { throw CompareError.folder(path, SystemFault(code: ENOTDIR)) }
+    }
+}
