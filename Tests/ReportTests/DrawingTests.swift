@@ -58,6 +58,9 @@ struct DrawingTests {
         #expect(scale.position(1e9) == 110)
         #expect(Scale.logarithmic([0, -1, .infinity, .nan], to: (0, 1)) == nil)
         #expect(Scale.logarithmic([], to: (0, 1)) == nil)
+        #expect(Scale.logarithmic([.leastNonzeroMagnitude], to: (0, 1)) == nil)
+        let huge = try #require(Scale.logarithmic([.greatestFiniteMagnitude], to: (0, 1)))
+        #expect(huge.position(.greatestFiniteMagnitude) == 1)
         let single = try #require(Scale.logarithmic([5], to: (0, 1)))
         #expect(abs(single.position(5) - 0.5) < 1e-12)
     }
