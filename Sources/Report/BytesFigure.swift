@@ -7,18 +7,24 @@ struct BytesFigure {
     let plan: CompressionPlan
 
     /// One patch with what it takes.
-    private struct Piece {
+    struct Piece {
         let matrix: String
         let patch: PatchPlan
         let bytes: Int
         let denseBytes: Int
 
-        init(_ matrix: MatrixPlan, _ patch: PatchPlan) throws(FormatError) {
+        init(_ matrix: MatrixPlan, _ patch: PatchPlan) throws {
             self.matrix = matrix.name
             self.patch = patch
             let (rows, columns) = (patch.region.rows.count, patch.region.columns.count)
-            bytes = try patch.format.byteCount(rows: rows, columns: columns, as: patch.elementType)
-            denseBytes = rows * columns * patch.elementType.byteCount
+            let width = patch.elementType.byteCount
+            bytes = try BytesFigure.sum(
+                patch.format.parts(rows: rows, columns: columns).map { part in
+                    let (bytes, overflow) = part.count.multipliedReportingOverflow(
+                        by: part.isIndex ? 4 : width)
+                    return overflow ? Int.max : bytes
+                }, matrix.name)
+            denseBytes = rows * columns * width
         }
 
         var title: String {
@@ -26,22 +32,34 @@ struct BytesFigure {
         }
     }
 
-    private let pieces: [Piece]
-    private let grid: ModelGrid<Piece>
+    let bytes: Int
+    let denseBytes: Int
+    let pieces: [Piece]
+    let grid: ModelGrid<Piece>
 
-    init(_ plan: CompressionPlan, file: String) throws(FormatError) {
+    init(_ plan: CompressionPlan, file: String) throws {
         self.plan = plan
         self.file = file
         var pieces: [Piece] = []
         for matrix in plan.matrices {
             for patch in matrix.patches { pieces.append(try Piece(matrix, patch)) }
         }
+        bytes = try Self.sum(pieces.map(\.bytes), file)
+        denseBytes = try Self.sum(pieces.map(\.denseBytes), file)
         self.pieces = pieces
         grid = ModelGrid(pieces.map { ($0.matrix, $0) })
     }
 
-    var bytes: Int { pieces.reduce(0) { $0 + $1.bytes } }
-    var denseBytes: Int { pieces.reduce(0) { $0 + $1.denseBytes } }
+    /// A plan may hold together and yet ask for more than any machine stores.
+    private static func sum(_ bytes: [Int], _ owner: String) throws(ReportError) -> Int {
+        var sum = 0
+        for bytes in bytes {
+            let (next, overflow) = sum.addingReportingOverflow(bytes)
+            guard !overflow, next <= 1 << 60 else { throw .absurdSize(owner) }
+            sum = next
+        }
+        return sum
+    }
 
     var figures: [Markup] {
         let share = NumberText.percent(Double(bytes) / Double(denseBytes))
@@ -63,7 +81,7 @@ struct BytesFigure {
         ]
     }
 
-    private var kinds: [Format.Kind] {
+    var kinds: [Format.Kind] {
         let used = Set(pieces.map(\.patch.format.kind))
         return Format.Kind.allCases.filter(used.contains)
     }
@@ -180,50 +198,6 @@ struct BytesFigure {
             "span",
             ["class": "chip e-\(piece.patch.format.kind.rawValue)", "title": piece.title],
             piece.patch.format.ranks)
-    }
-
-    var tables: [DataTable] {
-        [
-            DataTable(
-                title: "\(file): formats",
-                header: ["format", "patches", "bytes", "dense bytes", "kept"],
-                rows: kinds.map { kind in
-                    let pieces = pieces.filter { $0.patch.format.kind == kind }
-                    let (bytes, dense) = pieces.reduce((0, 0)) {
-                        ($0.0 + $1.bytes, $0.1 + $1.denseBytes)
-                    }
-                    return [
-                        kind.words, NumberText.grouped(pieces.count), NumberText.grouped(bytes),
-                        NumberText.grouped(dense),
-                        NumberText.percent(Double(bytes) / Double(dense)),
-                    ]
-                }, words: 1),
-            DataTable(
-                title: "\(file): every patch",
-                header: ["matrix", "rows", "columns", "format", "bytes", "dense bytes"],
-                rows: pieces.map { piece in
-                    [
-                        piece.matrix, Self.words(piece.patch.region.rows),
-                        Self.words(piece.patch.region.columns), piece.patch.format.words,
-                        NumberText.grouped(piece.bytes), NumberText.grouped(piece.denseBytes),
-                    ]
-                }, words: 4),
-        ]
-    }
-
-    private static func words(_ range: Range<Int>) -> String {
-        "\(range.lowerBound)–\(range.upperBound - 1)"
-    }
-}
-
-extension BytesFigure {
-    /// All plans of a report.
-    static func section(_ figures: [BytesFigure]) -> Section {
-        Section(
-            anchor: "bytes", title: "Where the bytes went",
-            note:
-                "Each bar is what a block's linear layers take under the plan, and the outline what they took before: the emptier an outline, the more was saved there.",
-            figures: figures.flatMap(\.figures), tables: figures.flatMap(\.tables))
     }
 }
 

@@ -28,14 +28,12 @@ enum NumberText {
     static func short(_ value: Double) -> String {
         guard value.isFinite else { return value.isNaN ? "–" : (value < 0 ? "−∞" : "∞") }
         guard value != 0 else { return "0" }
-        let magnitude = abs(value)
-        if magnitude >= 1e-3, magnitude < 1e5 {
-            let decimals = max(0, 2 - Int(log10(magnitude).rounded(.down)))
-            return signed(String(format: "%.\(decimals)f", magnitude), value)
-        }
-        // `%e` rounds 9.996 to 1.00e+01 as it should.
-        let parts = String(format: "%.2e", magnitude).split(separator: "e")
+        // Rounded first: 9.996 has one digit before the point, and 10.0 has two.
+        let parts = String(format: "%.2e", abs(value)).split(separator: "e")
         guard parts.count == 2, let exponent = Int(parts[1]) else { return "\(value)" }
+        if (-3...4).contains(exponent) {
+            return signed(String(format: "%.\(max(0, 2 - exponent))f", abs(value)), value)
+        }
         return signed("\(parts[0])×10\(superscript(exponent))", value)
     }
 

@@ -13,6 +13,8 @@ package enum ReportError: Error, Equatable, CustomStringConvertible {
     /// None of the compared models is the one of the other artifacts.
     case notCompared(file: String, source: Fingerprint, compared: [Fingerprint])
     case repeatedEntry(file: String, other: String)
+    /// A matrix or a plan of more than an exabyte.
+    case absurdSize(String)
     case number(file: String, key: String, value: Double, expected: String)
 
     package var description: String {
@@ -34,6 +36,8 @@ package enum ReportError: Error, Equatable, CustomStringConvertible {
                 + compared.map(Self.short).joined(separator: ", ")
         case .repeatedEntry(let file, let other):
             "\(file) and \(other) are the same method at the same budget on the same model"
+        case .absurdSize(let owner):
+            "\(owner) would take more than an exabyte"
         case .number(let file, let key, let value, let expected):
             "\(file): '\(key)' is \(value), not \(expected)"
         }

@@ -21,7 +21,9 @@ struct Scale: Sendable {
             let value = domain.lowerBound
             let padding = value == 0 ? 1 : abs(value) / 2
             self.domain =
-                kind == .linear ? value - padding...value + padding : value / 2...value * 2
+                kind == .linear
+                ? value - padding...value + padding
+                : value / 2...min(value * 2, .greatestFiniteMagnitude)
         }
     }
 
@@ -32,7 +34,7 @@ struct Scale: Sendable {
     static func logarithmic(
         _ values: [Double], decades: Double = 12, to range: (Double, Double)
     ) -> Scale? {
-        let shown = values.filter { $0 > 0 && $0.isFinite }
+        let shown = values.filter { $0 >= .leastNormalMagnitude && $0.isFinite }
         guard let most = shown.max(), let least = shown.min() else { return nil }
         let floor = max(least, max(most * pow(10, -decades), .leastNormalMagnitude))
         return Scale(.logarithmic, floor...most, to: range)

@@ -79,7 +79,7 @@ struct SpectrumFigure {
         guard let first = blocks.first, let last = blocks.last else { return nil }
         let plot = Plot(width: 420, height: 270, left: 34, right: 52)
         let values = map.matrices.map(\.entropy)
-        let y = Scale(.linear, 0...max(values.max() ?? 1, 1e-6) * 1.05, to: plot.yRange)
+        let y = Scale(.linear, 0...min(max(values.max() ?? 1, 1e-6), 1e300) * 1.05, to: plot.yRange)
         let x = Scale(.linear, Double(first)...Double(max(first + 1, last)), to: plot.xRange)
         var drawing = Drawing(
             width: plot.width, height: plot.height,
