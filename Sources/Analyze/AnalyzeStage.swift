@@ -19,6 +19,8 @@ package struct AnalyzeStage {
     /// Formats that are priced beside pivoted low rank, whose prices have a closed form; each of these is
     /// fitted in several sizes, which takes many times as long.
     package var formats: [Format.Kind] = []
+    /// Those that the whole pipeline lets a plan choose from.
+    package static let standardFormats: [Format.Kind] = [.mixture]
     package var patching = Patching.whole
     /// Seed of the labels that are drawn from the model.
     package var seed: UInt64 = 0

@@ -20,8 +20,7 @@ package struct AblationStep: Sendable {
     enum Candidates: Sendable {
         /// Low rank only; what the map prices as pivoted low rank is taken without the pivoting.
         case lowRank
-        /// Every format of the map, low rank without the pivoting.
-        case unpivoted
+        case pivotedLowRank
         /// Every format of the map.
         case all
     }
@@ -34,13 +33,13 @@ package struct AblationStep: Sendable {
             name: "sensitivity", summary: "+ ranks planned by sensitivity",
             allocation: .planned(.lowRank), fit: .unanchored(.full)),
         AblationStep(
-            name: "mixed-formats", summary: "+ every format of the map, unpivoted",
-            allocation: .planned(.unpivoted), fit: .unanchored(.full)),
+            name: "pivoted", summary: "+ pivoting",
+            allocation: .planned(.pivotedLowRank), fit: .unanchored(.full)),
+        AblationStep(
+            name: "mixed-formats", summary: "+ every format of the map",
+            allocation: .planned(.all), fit: .unanchored(.full)),
         AblationStep(
             name: "two-sided", summary: "+ output moments",
-            allocation: .planned(.unpivoted), fit: .unanchored(.full, isTwoSided: true)),
-        AblationStep(
-            name: "pivoted", summary: "+ pivoting",
             allocation: .planned(.all), fit: .unanchored(.full, isTwoSided: true)),
         AblationStep(
             name: "anchored", summary: "+ anchoring: the whole method",
@@ -53,18 +52,17 @@ extension SensitivityMap {
     func candidates(_ allowed: AblationStep.Candidates) throws -> SensitivityMap {
         if case .all = allowed { return self }
         return try mapCandidates { matrix, candidate in
-            switch candidate.format {
-            case .pivotedLowRank(let rank):
+            switch (candidate.format, allowed) {
+            case (.pivotedLowRank, .pivotedLowRank), (.lowRank, .lowRank):
+                return candidate
+            case (.pivotedLowRank(let rank), .lowRank):
                 // The same matrix, and so the same price, in more values.
                 return try Candidate(
                     .lowRank(rank: rank), rows: matrix.rows, columns: matrix.columns,
                     as: matrix.elementType, predictedKL: candidate.predictedKL,
                     measuredKL: candidate.measuredKL)
-            case .lowRank:
-                return candidate
             default:
-                guard case .unpivoted = allowed, !candidate.format.isPivoted else { return nil }
-                return candidate
+                return nil
             }
         }
     }
@@ -83,20 +81,9 @@ extension SensitivityMap {
                             && formats.insert($0.format).inserted
                     }
                 return MatrixSensitivity(
-                    name: matrix.name, rows: matrix.rows, columns: matrix.columns,
+                    name: matrix.name, region: matrix.region, rows: matrix.rows, columns: matrix.columns,
                     elementType: matrix.elementType, score: matrix.score, entropy: matrix.entropy,
                     spectrum: matrix.spectrum, candidates: candidates)
             })
-    }
-}
-
-extension Format {
-    /// Whether it is, or holds, a pivoted low rank.
-    fileprivate var isPivoted: Bool {
-        switch self {
-        case .pivotedLowRank: true
-        case .mixture(let terms): terms.contains(where: \.isPivoted)
-        default: false
-        }
     }
 }

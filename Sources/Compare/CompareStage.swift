@@ -93,8 +93,9 @@ package struct CompareStage {
         if pending.contains(where: { MethodPlanner.readsMap($0.method) }) {
             // As minima compress --keep does.
             var stage = AnalyzeStage(source: source, calibration: .text(calibration))
+            stage.formats = AnalyzeStage.standardFormats
             (stage.seed, stage.device, stage.cache) = (seed, device, cache)
-            planner.map = try stage.run { try progress("analyze", $0, $1, $2) }
+            planner.map = try stage.run { try progress("analyze", $0, $1, "\($2)") }
         }
         var skipped: [Skipped] = []
         var reference: ReferenceModel?
@@ -144,10 +145,11 @@ package struct CompareStage {
     ) throws {
         let extents = tasks.compactMap { MethodPlanner.moments(of: $0.method) }
         guard let most = extents.max(by: { $0.passes < $1.passes }) else { return }
-        let pass = try MomentPass(
+        var pass = try MomentPass(
             checkpoint, configuration, source: source, windows: calibration, seed: seed,
             extent: most, on: device, root: cache)
-        try pass.run { try progress("moments", $0, $1, $2) }
+        pass.keeping = .everything
+        try pass.run { try progress("moments", $0, $1, "\($2)") }
     }
 
     // MARK: One entry

@@ -1,3 +1,4 @@
+import Analyze
 import ArgumentParser
 import TensorNetworks
 
@@ -8,7 +9,8 @@ struct CandidateOptions: ParsableArguments {
         help: ArgumentHelp(
             "Formats that a plan may choose beside dense, separated by commas. All ranks of pivoted-low-rank have a price at once; each other format is fitted in four sizes, which takes seconds a matrix.",
             valueName: "formats"))
-    var list = FormatList(formats: [.pivotedLowRank, .mixture])
+    var list = FormatList(
+        formats: [.pivotedLowRank] + AnalyzeStage.standardFormats)
 
     /// Those that must be fitted to be priced.
     var formats: [Format.Kind] { list.formats.filter { $0 != .pivotedLowRank } }
