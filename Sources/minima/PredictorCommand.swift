@@ -14,7 +14,7 @@ struct PredictorCommand: ParsableCommand {
             say how good predictions are. Measurements are kept in $MINIMA_CACHE/measurements.sqlite.
             """,
         subcommands: [
-            PredictorMeasureCommand.self,
+            PredictorMeasureCommand.self, PredictorTrainCommand.self, PredictorEvaluateCommand.self,
         ])
 }
 
@@ -27,6 +27,42 @@ struct StoreOptions: ParsableArguments {
 
     func open() throws -> MeasurementStore {
         try MeasurementStore(store ?? MeasurementStore.path(in: MomentCache.defaultRoot))
+    }
+}
+
+/// What was or is to be measured of a model.
+struct MeasuredOptions: ParsableArguments {
+    @Option(help: "Shares of each matrix's parameters to keep, between 0 and 1.")
+    var shares: [Double] = [0.25, 0.35, 0.5, 0.65, 0.8, 0.9]
+
+    @Option(help: "Tokens that each probe reads.")
+    var tokens = ProbeText.defaultTokens
+
+    @OptionGroup var stored: StoreOptions
+    @OptionGroup var calibration: CalibrationOptions
+    @OptionGroup var compute: ComputeOptions
+
+    func validate() throws {
+        guard !shares.isEmpty, shares.allSatisfy({ $0 > 0 && $0 < 1 }) else {
+            throw ValidationError("--shares must be between 0 and 1")
+        }
+        guard tokens >= 1 else { throw ValidationError("--tokens must be 1 or more") }
+    }
+
+    /// Analyses the model, which is quick where that was done before.
+    func stage(of model: String, isQuiet: Bool) throws -> (stage: ProbeStage, sample: [Probe]) {
+        let store = try stored.open()
+        let device = try compute.resolve()
+        var analysis = AnalyzeStage(
+            source: model,
+            calibration: try calibration.text(for: model, on: device, isQuiet: isQuiet))
+        analysis.seed = calibration.seed
+        analysis.device = device
+        let map = try AnalyzeCommand.run(analysis, isQuiet: isQuiet)
+        var stage = ProbeStage(analysis, map: map, store: store)
+        stage.tokens = tokens
+        stage.program = Minima.program
+        return (stage, ProbeSample.complete(map, shares: shares))
     }
 }
 
@@ -44,41 +80,15 @@ struct PredictorMeasureCommand: ParsableCommand {
     @Argument(help: "Folder of the dense model.", completion: .directory)
     var model: String
 
-    @Option(help: "Shares of each matrix's parameters to keep, from 0 to 1.")
-    var shares: [Double] = [0.25, 0.35, 0.5, 0.65, 0.8, 0.9]
-
-    @Option(help: "Tokens that each probe reads.")
-    var tokens = ProbeText.defaultTokens
-
-    @OptionGroup var stored: StoreOptions
-    @OptionGroup var calibration: CalibrationOptions
-    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var measured: MeasuredOptions
     @OptionGroup var result: OutputOptions
 
-    func validate() throws {
-        guard !shares.isEmpty, shares.allSatisfy({ $0 > 0 && $0 < 1 }) else {
-            throw ValidationError("--shares must be between 0 and 1")
-        }
-        guard tokens >= 1 else { throw ValidationError("--tokens must be 1 or more") }
-    }
-
     func run() throws {
-        let store = try stored.open()
         let isQuiet = result.quiet || result.json
-        let device = try compute.resolve()
-        var analysis = AnalyzeStage(
-            source: model,
-            calibration: try calibration.text(for: model, on: device, isQuiet: isQuiet))
-        analysis.seed = calibration.seed
-        analysis.device = device
-        let map = try AnalyzeCommand.run(analysis, isQuiet: isQuiet)
-        var stage = ProbeStage(analysis, map: map, store: store)
-        stage.tokens = tokens
-        stage.program = Minima.program
-        let measurements = try stage.run(
-            ProbeSample.complete(map, shares: shares), isQuiet: isQuiet)
+        let (stage, sample) = try measured.stage(of: model, isQuiet: isQuiet)
+        let measurements = try stage.run(sample, isQuiet: isQuiet)
         let summary = MeasureSummary(
-            model: model, checkpoint: map.source.hex, store: store.path,
+            model: model, checkpoint: stage.map.source.hex, store: stage.store.path,
             measurements: measurements.count, tokens: measurements.first?.tokens ?? 0)
         if result.json { try result.printJSON(summary) } else { print(summary.table) }
     }
