@@ -59,15 +59,15 @@ package struct CalibratedPredictor {
             return
         }
         var recipes = Self.recipes(hasPrior: prior != nil)
-        var errors = try recipes.map { try Self.heldOut($0, measured, prior, seed) }
+        var errors = try recipes.flatMap { try Self.heldOut([$0], measured, prior, seed) }
         // Networks take longest to train: only on top of what is best without.
         let best = Self.simplest(errors)
-        for share in [0.5, 1] {
-            var recipe = recipes[best]
-            recipe.own.networkShare = share
-            recipes.append(recipe)
-            errors.append(try Self.heldOut(recipe, measured, prior, seed))
+        let shares = [0.5, 1]
+        for share in shares {
+            recipes.append(recipes[best])
+            recipes[recipes.count - 1].own.networkShare = share
         }
+        errors += try Self.heldOut(Array(recipes.suffix(shares.count)), measured, prior, seed)
         let chosen = Self.simplest(errors)
         let measuredLogs = measured.rows.map(\.logDivergence)
         try self.init(
@@ -80,7 +80,7 @@ package struct CalibratedPredictor {
 
     private init(
         _ recipe: Recipe, _ measured: MeasuredModel, _ prior: SensitivityPredictor?,
-        validation: Validation?, _ seed: UInt64
+        validation: Validation?, _ seed: UInt64, trained: SensitivityPredictor? = nil
     ) throws {
         self.recipe = recipe
         self.prior = recipe.usesPrior ? prior : nil
@@ -91,9 +91,10 @@ package struct CalibratedPredictor {
         let base =
             try self.prior?.predict(queries, in: features) ?? queries.map(\.logPrice)
         own =
-            measured.rows.isEmpty
+            try measured.rows.isEmpty
             ? .identity
-            : try SensitivityPredictor(recipe.own, from: [measured], beyond: [base], seed: seed)
+            : trained
+                ?? SensitivityPredictor(recipe.own, from: [measured], beyond: [base], seed: seed)
         guard recipe.usesField else {
             field = nil
             return
@@ -143,20 +144,28 @@ package struct CalibratedPredictor {
     }
 
     /// ln predicted − ln measured of every probe, each predicted from the other folds.
+    /// - Parameter recipes: that differ in the network's share alone: it is trained once for all.
     private static func heldOut(
-        _ recipe: Recipe, _ measured: MeasuredModel, _ prior: SensitivityPredictor?, _ seed: UInt64
-    ) throws -> [Double] {
-        var errors = [Double](repeating: 0, count: measured.rows.count)
+        _ recipes: [Recipe], _ measured: MeasuredModel, _ prior: SensitivityPredictor?,
+        _ seed: UInt64
+    ) throws -> [[Double]] {
+        let zeros = [Double](repeating: 0, count: measured.rows.count)
+        var errors = recipes.map { _ in zeros }
         for fold in 0..<folds {
             let out = measured.rows.indices.filter { $0 % folds == fold }
-            let kept = measured.rows.indices.filter { $0 % folds != fold }
-            let fitted = try CalibratedPredictor(
-                recipe,
-                MeasuredModel(features: measured.features, rows: kept.map { measured.rows[$0] }),
-                prior, validation: nil, seed)
-            let predicted = try fitted.predict(out.map { measured.rows[$0].query })
-            for (index, value) in zip(out, predicted) {
-                errors[index] = value - measured.rows[index].logDivergence
+            let kept = MeasuredModel(
+                features: measured.features,
+                rows: measured.rows.indices.filter { $0 % folds != fold }.map { measured.rows[$0] })
+            var trained: SensitivityPredictor?
+            for (number, recipe) in recipes.enumerated() {
+                let fitted = try CalibratedPredictor(
+                    recipe, kept, prior, validation: nil, seed,
+                    trained: trained?.counting(networkAs: recipe.own.networkShare))
+                trained = fitted.own
+                let predicted = try fitted.predict(out.map { measured.rows[$0].query })
+                for (index, value) in zip(out, predicted) {
+                    errors[number][index] = value - measured.rows[index].logDivergence
+                }
             }
         }
         return errors

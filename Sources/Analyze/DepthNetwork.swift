@@ -42,7 +42,7 @@ struct DepthNetwork {
 
     /// How a network is trained; all rows in every step.
     struct Training {
-        var steps = 250
+        var steps = 150
         var learningRate = 0.01
         /// Few rows and many features: what is not needed must go.
         var weightDecay = 0.5

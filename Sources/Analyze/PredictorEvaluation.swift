@@ -46,7 +46,9 @@ package struct PredictorEvaluation {
         _ map: SensitivityMap, features: ModelFeatures, sample: [Probe],
         measurements: [ProbeMeasurement]
     ) {
-        probes = Dictionary(zip(sample, measurements), uniquingKeysWith: { first, _ in first })
+        let probes = Dictionary(
+            zip(sample, measurements), uniquingKeysWith: { first, _ in first })
+        self.probes = probes
         // The candidates that were measured are those that plans are made from.
         var matrices: [MatrixSensitivity] = []
         for (index, matrix) in map.matrices.enumerated() {
@@ -62,9 +64,10 @@ package struct PredictorEvaluation {
         let byKey = Dictionary(
             measurements.map { ("\($0.key.matrix) \($0.key.format)", $0) },
             uniquingKeysWith: { first, _ in first })
-        measured = matrices.flatMap { matrix in
+        let measured = matrices.flatMap { matrix in
             matrix.candidates.compactMap { byKey["\(matrix.name) \($0.format)"] }
         }
+        self.measured = measured
         model = MeasuredModel(measured, features: features)
     }
 
@@ -119,12 +122,14 @@ package struct PredictorEvaluation {
         var predicted = measured.map(\.price)
         var methods: Set<String> = []
         for (train, test) in model.blocksLeftOut {
-            let layer = test.rows.first?.query.place.layer
+            let layers = Set(test.rows.map(\.query.place.layer))
             let predictor = try CalibratedPredictor(train, prior: nil, seed: seed)
             methods.insert(predictor.method)
             let all = try divergences(predictor)
             for (index, measurement) in measured.enumerated()
-            where MatrixPlace(name: measurement.key.matrix)?.layer == layer {
+            where MatrixPlace(name: measurement.key.matrix).map({ layers.contains($0.layer) })
+                ?? false
+            {
                 predicted[index] = all[index]
             }
         }

@@ -67,14 +67,22 @@ package struct PredictorTraining {
 }
 
 extension MeasuredModel {
-    /// The rows of one block, and those of all others, for every block.
+    /// Most groups that blocks are left out in.
+    private static let mostGroups = 6
+
+    /// The rows of a block, and those of all others, for every block; of deep models, blocks that
+    /// follow one another are left out together.
     var blocksLeftOut: [(train: MeasuredModel, test: MeasuredModel)] {
-        (0..<features.layers).map { layer in
-            (
+        let size = max(1, (features.layers + Self.mostGroups - 1) / Self.mostGroups)
+        return stride(from: 0, to: features.layers, by: size).map { first in
+            let group = first..<first + size
+            return (
                 MeasuredModel(
-                    features: features, rows: rows.filter { $0.query.place.layer != layer }),
+                    features: features,
+                    rows: rows.filter { !group.contains($0.query.place.layer) }),
                 MeasuredModel(
-                    features: features, rows: rows.filter { $0.query.place.layer == layer })
+                    features: features,
+                    rows: rows.filter { group.contains($0.query.place.layer) })
             )
         }.filter { !$0.train.rows.isEmpty && !$0.test.rows.isEmpty }
     }

@@ -49,7 +49,7 @@ struct ResidualField {
     private let weights: [Double]
 
     /// Most residuals that kernels are compared on, each comparison costing their number cubed.
-    private static let mostCompared = 256
+    private static let mostCompared = 96
 
     /// The kernel whose leave-one-out error is least.
     init(_ queries: [PredictorQuery], _ residuals: [Double]) throws {

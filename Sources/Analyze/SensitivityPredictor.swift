@@ -76,6 +76,12 @@ package struct SensitivityPredictor {
         network = try DepthNetwork(Self.tensor(inputs), targets, training)
     }
 
+    /// The same with another share of the network.
+    func counting(networkAs share: Double) -> SensitivityPredictor {
+        SensitivityPredictor(
+            normalisation: normalisation, scale: scale, network: network, networkShare: share)
+    }
+
     /// What is added to the ln price (or to another base) of each query.
     func corrections(_ queries: [PredictorQuery], in model: ModelFeatures) throws -> [Double] {
         guard !queries.isEmpty else { return [] }

@@ -21,7 +21,7 @@ struct PredictorCommand: ParsableCommand {
 /// Where measurements are kept.
 struct StoreOptions: ParsableArguments {
     @Option(
-        help: "ProbeMeasurement store. Default: measurements.sqlite in $MINIMA_CACHE.",
+        help: "Measurement store. Default: measurements.sqlite in $MINIMA_CACHE.",
         completion: .file())
     var store: String?
 

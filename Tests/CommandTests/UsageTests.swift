@@ -4,7 +4,9 @@ import Testing
 struct UsageTests {
     @Test(
         "help of every command teaches and succeeds",
-        arguments: ["inspect", "analyze", "plan", "compress", "evaluate", "generate", "export"])
+        arguments: [
+            "inspect", "analyze", "plan", "compress", "evaluate", "generate", "export", "predictor",
+        ])
     func help(command: String) throws {
         let result = try Program.run(command, "--help")
         #expect(result.status == 0)
@@ -33,7 +35,10 @@ struct UsageTests {
             ["compress", "m", "--output", "o", "--anchor", "2"],
             ["compress", "m", "--output", "o", "--plan", "p", "--keep", "0.5"],
             ["compress", "m", "--output", "o", "--unweighted"],
-            ["analyze", "m"], ["analyze", "m", "--output", "o", "--windows", "0"],
+            ["analyze", "m"], ["analyze", "m", "--output", "o", "--probes=-1"],
+            ["predictor", "train"],
+            ["predictor", "measure", "m", "--shares", "1.5"],
+            ["analyze", "m", "--output", "o", "--windows", "0"],
             ["evaluate", "m"], ["evaluate", "m", "--text", "t", "--stride", "0"],
             ["evaluate", "m", "--text", "t", "--window", "8", "--stride", "9"],
             ["evaluate", "m", "--text", "t", "--threads", "0"],
