@@ -20,8 +20,9 @@ enum MeasurementSchema {
         """
     ]
 
-    /// Makes or migrates the tables; inside one transaction, so that a killed run leaves the old file.
-    static func prepare(_ db: Database, file: String) throws {
+    /// Refuses another program's database, and one that a newer version wrote.
+    /// - Returns: the file's version; 0 for an empty one.
+    static func check(_ db: Database, file: String) throws -> Int {
         let application = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         let tables = try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM sqlite_schema") ?? 0
@@ -33,9 +34,15 @@ enum MeasurementSchema {
             throw MeasurementStoreError.newer(
                 file: file, version: version, known: migrations.count)
         }
+        return version
+    }
+
+    /// Makes or migrates the tables; inside one transaction, so that a killed run leaves the old file.
+    static func prepare(_ db: Database, file: String) throws {
+        let version = try check(db, file: file)
         guard version < migrations.count else { return }
         for step in migrations[version...] { try db.execute(sql: step) }
-        try db.execute(sql: "PRAGMA application_id = \(Self.application)")
+        try db.execute(sql: "PRAGMA application_id = \(application)")
         try db.execute(sql: "PRAGMA user_version = \(migrations.count)")
     }
 }

@@ -19,23 +19,32 @@ package final class MeasurementStore: Sendable {
     package init(_ path: String) throws {
         self.path = path
         do {
+            let folder = (path as NSString).deletingLastPathComponent
             try FileManager.default.createDirectory(
-                atPath: (path as NSString).deletingLastPathComponent.isEmpty
-                    ? "." : (path as NSString).deletingLastPathComponent,
-                withIntermediateDirectories: true)
+                atPath: folder.isEmpty ? "." : folder, withIntermediateDirectories: true)
             // SQLite does not wait for another process that is making the file or changing its mode.
             let lock = try FileLock.wait("\(path).lock")
-            queue = try withExtendedLifetime(lock) {
-                var configuration = Configuration()
-                configuration.journalMode = .wal
-                configuration.busyMode = .timeout(60)
-                let queue = try DatabaseQueue(path: path, configuration: configuration)
-                try queue.write { try MeasurementSchema.prepare($0, file: path) }
-                return queue
-            }
+            queue = try withExtendedLifetime(lock) { try Self.open(path) }
         } catch {
             throw Self.described(error, path)
         }
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(60)
+        // Opening for writing changes the file's mode: what is not ours is to be left as it is.
+        if FileManager.default.fileExists(atPath: path) {
+            configuration.readonly = true
+            let reader = try DatabaseQueue(path: path, configuration: configuration)
+            try reader.read { _ = try MeasurementSchema.check($0, file: path) }
+            try reader.close()
+            configuration.readonly = false
+        }
+        configuration.journalMode = .wal
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.write { try MeasurementSchema.prepare($0, file: path) }
+        return queue
     }
 
     // MARK: Measurements
