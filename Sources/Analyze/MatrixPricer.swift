@@ -79,18 +79,18 @@ struct MatrixPricer {
         }
         var candidates: [Candidate] = []
         for kind in formats {
-            var fitted: [PriceCurve.Point] = []
+            var fitted: [FittedPrices.Point] = []
             for size in Self.fittedSizes {
                 guard let format = format(kind, size) else { continue }
                 let error = try Factorization.fit(
                     objective, format: format, options: Self.options
                 ).relativeError
                 fitted.append(
-                    PriceCurve.Point(
+                    FittedPrices.Point(
                         parameters: try format.parameterCount(rows: rows, columns: columns),
                         price: scale * objective.energy * error * Self.remainder))
             }
-            let curve = PriceCurve(fitted)
+            let curve = FittedPrices(fitted)
             for size in Self.sizes {
                 guard let format = format(kind, size),
                     !candidates.contains(where: { $0.format == format }),

@@ -12,7 +12,8 @@ struct AnalyzeCommand: ParsableCommand {
         discussion: """
             Runs the model over calibration text, forward and backward, and prices every rank of every \
             matrix: the rise of the model's KL divergence, to second order, if that matrix alone were \
-            compressed. The map that it writes is what `minima plan` spends a budget with. Memory holds \
+            compressed. Then a few of them, --probes, are measured in the model, and the prices of all are \
+            calibrated by what was measured. The map that it writes is what `minima plan` spends a budget with. Memory holds \
             one block at a time. What was observed is kept in $MINIMA_CACHE (default ~/.cache/minima): a \
             run that is killed goes on where it was, and `minima compress` uses the same observations.
 
@@ -28,6 +29,7 @@ struct AnalyzeCommand: ParsableCommand {
     var output: String
 
     @OptionGroup var calibration: CalibrationOptions
+    @OptionGroup var probing: ProbeOptions
 
     @Option(help: "Shrinkage of the input moments towards a multiple of the identity, from 0 to 1.")
     var shrinkage = 0.01
@@ -66,7 +68,8 @@ struct AnalyzeCommand: ParsableCommand {
         stage.patching = patches
         stage.seed = calibration.seed
         stage.device = device
-        let map = try Self.run(stage, isQuiet: isQuiet)
+        let map = try probing.calibrated(
+            Self.run(stage, isQuiet: isQuiet), of: stage, isQuiet: isQuiet)
         try map.write(output)
         if result.json {
             try result.printJSON(map)

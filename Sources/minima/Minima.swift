@@ -19,12 +19,16 @@ struct Minima: ParsableCommand {
             Results go to standard output, progress to standard error. Exit status: 0 done, 1 failed, \
             2 wrong usage, 130 interrupted.
             """,
-        version: "0.1.0",
+        version: version,
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
-            EvaluateCommand.self, CompareCommand.self, ReportCommand.self, GenerateCommand.self,
-            ExportCommand.self, BenchCommand.self,
+            EvaluateCommand.self, CompareCommand.self, ReportCommand.self, PredictorCommand.self,
+            GenerateCommand.self, ExportCommand.self, BenchCommand.self,
         ])
+
+    static let version = "0.1.0"
+    /// As artifacts record who made them.
+    static let program = "minima \(version)"
 
     static func main() {
         Interruption.install()

@@ -69,7 +69,10 @@ struct PipelineTests {
             ]
             let (map, plan) = (scratch.path("map.json"), scratch.path("plan.json"))
             let analyzed = try Program.run(
-                ["analyze", Program.tiny, "--window", "256", "--output", map, "--json"] + text)
+                [
+                    "analyze", Program.tiny, "--window", "256", "--probes", "0", "--output", map,
+                    "--json",
+                ] + text)
             #expect(analyzed.status == 0, "\(analyzed.errors)")
             #expect((try analyzed.json()["matrices"] as? [Any])?.count == 42)
             #expect(try Program.run("plan", map, "--keep", "0.6", "--output", plan).status == 0)

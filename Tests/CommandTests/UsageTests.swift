@@ -6,6 +6,7 @@ struct UsageTests {
         "help of every command teaches and succeeds",
         arguments: [
             "inspect", "analyze", "plan", "compress", "evaluate", "generate", "export", "report",
+            "predictor", "compare", "bench",
         ])
     func help(command: String) throws {
         let result = try Program.run(command, "--help")
@@ -35,7 +36,10 @@ struct UsageTests {
             ["compress", "m", "--output", "o", "--anchor", "2"],
             ["compress", "m", "--output", "o", "--plan", "p", "--keep", "0.5"],
             ["compress", "m", "--output", "o", "--unweighted"],
-            ["report", "--output", "o"], ["report", "--sensitivity", "s"], ["analyze", "m"],
+            ["report", "--output", "o"], ["report", "--sensitivity", "s"],
+            ["analyze", "m"], ["analyze", "m", "--output", "o", "--probes=-1"],
+            ["predictor", "train"],
+            ["predictor", "measure", "m", "--shares", "1.5"],
             ["analyze", "m", "--output", "o", "--windows", "0"],
             ["evaluate", "m"], ["evaluate", "m", "--text", "t", "--stride", "0"],
             ["evaluate", "m", "--text", "t", "--window", "8", "--stride", "9"],
