@@ -61,7 +61,8 @@ package struct AnalyzeStage {
         if let map = try? SensitivityMap.read(kept), map.settings == settings { return map }
 
         let journal = try PricedBlocks(in: pass.cache.folder, settings: settings)
-        let passed = MomentPass.Extent.inputsAndOutputs.passes * configuration.layerCount * windows.count
+        let passed =
+            MomentPass.Extent.inputsAndOutputs.passes * configuration.layerCount * windows.count
         let total = passed + configuration.linearModules.count
         var priced = 0
         func step(_ done: Int, _ step: AnalyzeStep) throws {
@@ -89,6 +90,15 @@ package struct AnalyzeStage {
         try map.write(kept)
         try journal.remove()
         return map
+    }
+
+    /// The folder of the model.
+    /// - Throws: where there is none.
+    package func folder() throws(AnalyzeError) -> String {
+        switch model {
+        case .folder(let folder): return folder
+        case .random: throw .probesOfNothing
+        }
     }
 
     private func opened() throws -> (WeightSource, ModelConfiguration, Fingerprint) {
@@ -200,11 +210,17 @@ package enum AnalyzeStep: CustomStringConvertible, Sendable {
 
 package enum AnalyzeError: Error, CustomStringConvertible {
     case compressed(folder: String)
+    case probesOfNothing
+    case probesOfPatches(matrix: String)
 
     package var description: String {
         switch self {
         case .compressed(let folder):
             "\(folder) is compressed; analyze the dense checkpoint that it was made from"
+        case .probesOfNothing:
+            "a model of random weights has nothing to measure"
+        case .probesOfPatches(let matrix):
+            "\(matrix) is cut into patches; only whole matrices can be probed: pass --probes 0"
         }
     }
 }

@@ -37,11 +37,14 @@ package struct ProbeStage {
         let fit: String
     }
 
+    /// Probes done of how many, and what the last one was.
+    package typealias Progress = (_ done: Int, _ total: Int, _ note: String) throws -> Void
+
     /// Measures what the store does not hold yet.
     /// - Parameter progress: probes done of how many; throwing from it ends the run between two probes.
     /// - Returns: one measurement per probe, in their order.
     package func run(
-        _ sample: [Probe], progress: AnalyzeStage.Progress = { _, _, _ in }
+        _ sample: [Probe], progress: Progress = { _, _, _ in }
     ) throws -> [ProbeMeasurement] {
         guard !sample.isEmpty else { return [] }
         let context = try context()
@@ -93,12 +96,17 @@ package struct ProbeStage {
     // MARK: Order
 
     private func context() throws -> Context {
-        let configuration = try ModelConfiguration(folder: analysis.source)
-        let checkpoint = try Checkpoint(analysis.source)
+        let source = try analysis.folder()
+        if let patch = map.matrices.first(where: { $0.region != nil }) {
+            throw AnalyzeError.probesOfPatches(matrix: patch.name)
+        }
+        let configuration = try ModelConfiguration(folder: source)
+        let checkpoint = try Checkpoint(source)
         let windows = try analysis.calibration.windows(of: map.source, keptIn: analysis.cache)
-        let pass = try MomentPass(
+        var pass = try MomentPass(
             checkpoint, configuration, source: map.source, windows: windows, seed: analysis.seed,
             on: analysis.device, root: analysis.cache)
+        pass.keeping = .everything
         // Nothing to do, but where somebody has emptied the cache since.
         try pass.run { _, _, _ in }
         return Context(

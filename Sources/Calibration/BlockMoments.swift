@@ -12,14 +12,18 @@ package struct BlockMoments {
 
     init(in cache: MomentCache, layer: Int) { place = .disk(cache, layer: layer) }
 
-    init(taking sums: BlockSums) throws { place = .memory(inputs: try sums.takeInputs(), outputs: try sums.takeOutputs()) }
+    init(taking sums: BlockSums) throws {
+        place = .memory(inputs: try sums.takeInputs(), outputs: try sums.takeOutputs())
+    }
 
     /// A = E[x·xᵀ] of what the layers of `input` read, `[in, in]`.
     package func moment(of input: Projection.Input) throws -> Tensor {
         switch place {
         case .disk(let cache, let layer): return try cache.moment(of: input, layer: layer)
         case .memory(let inputs, _):
-            guard let moment = inputs[input] else { preconditionFailure("every input was observed") }
+            guard let moment = inputs[input] else {
+                preconditionFailure("every input was observed")
+            }
             return moment
         }
     }

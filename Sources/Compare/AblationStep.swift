@@ -81,7 +81,8 @@ extension SensitivityMap {
                             && formats.insert($0.format).inserted
                     }
                 return MatrixSensitivity(
-                    name: matrix.name, region: matrix.region, rows: matrix.rows, columns: matrix.columns,
+                    name: matrix.name, region: matrix.region, rows: matrix.rows,
+                    columns: matrix.columns,
                     elementType: matrix.elementType, score: matrix.score, entropy: matrix.entropy,
                     spectrum: matrix.spectrum, candidates: candidates)
             })

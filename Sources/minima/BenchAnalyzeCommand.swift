@@ -11,7 +11,8 @@ import Tensors
 struct BenchAnalyzeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "analyze",
-        abstract: "Analyse and plan a model of some shape, with random weights, and show where the time goes.",
+        abstract:
+            "Analyse and plan a model of some shape, with random weights, and show where the time goes.",
         discussion: """
             The weights are made on the device, block by block, so that a model that would not fit can be \
             measured. Everything else is what `minima analyze` and `minima plan` do: hidden states go \
@@ -160,7 +161,10 @@ private struct BenchAnalyzeReport: Encodable {
             ("plan", seconds(planSeconds) + (isOptimal ? ", optimal" : ", bounded")),
             ("total", seconds(totalSeconds)),
             ("planned", "\(plannedParameters.grouped) linear parameters"),
-            ("peak memory", "\(peakMemoryBytes.grouped) bytes on \(device), \(peakHostBytes.grouped) resident"),
+            (
+                "peak memory",
+                "\(peakMemoryBytes.grouped) bytes on \(device), \(peakHostBytes.grouped) resident"
+            ),
         ].aligned
     }
 }

@@ -34,7 +34,7 @@ struct ProbeOptions: ParsableArguments {
         }
         let calibrated = try CalibratedPredictor(
             measurements,
-            features: ModelFeatures(of: map, in: Checkpoint(analysis.source)), prior: prior,
+            features: ModelFeatures(of: map, in: Checkpoint(analysis.folder())), prior: prior,
             seed: analysis.seed)
         return try map.calibrated(
             by: calibrated, measurements, settings: calibrated.settings)

@@ -94,7 +94,9 @@ struct AnalyzeStageTests {
 
     private struct Stop: Error {}
 
-    @Test("an analysis that is stopped anywhere goes on to the same map, and leaves only what is kept")
+    @Test(
+        "an analysis that is stopped anywhere goes on to the same map, and leaves only what is kept"
+    )
     func resuming() throws {
         try withFolder { folder in
             let whole = try stage(folder + "/whole").run { _, _, _ in }
@@ -120,7 +122,9 @@ struct AnalyzeStageTests {
         }
     }
 
-    @Test("patches tile their matrices and are priced like matrices; the plan cuts where the map does")
+    @Test(
+        "patches tile their matrices and are priced like matrices; the plan cuts where the map does"
+    )
     func patches() throws {
         try withFolder { folder in
             let configuration = try ModelConfiguration(folder: Self.tiny)
@@ -133,9 +137,11 @@ struct AnalyzeStageTests {
                 try map.validate()
                 let query = map.matrices.filter { $0.name == "model.layers.2.self_attn.q_proj" }
                 #expect(query.count == count)
-                #expect(map.parameterCount == configuration.linearModules.reduce(0) {
-                    $0 + $1.rows * $1.columns
-                })
+                #expect(
+                    map.parameterCount
+                        == configuration.linearModules.reduce(0) {
+                            $0 + $1.rows * $1.columns
+                        })
                 #expect(query.allSatisfy { !$0.candidates.isEmpty })
                 let plan = try Planner(map, within: .keep(0.6)).propose().plan
                 try plan.validate()
@@ -174,7 +180,7 @@ struct AnalyzeStageTests {
                 file: "\(Self.tiny)/config.json", layers: 2)
             func map(_ cache: String) throws -> SensitivityMap {
                 var stage = AnalyzeStage(
-                    .random(RandomModel(configuration)),
+                    .random(Models.RandomModel(configuration)),
                     calibration: .text([(0..<64).map { $0 * 37 % 4_096 }]))
                 stage.cache = folder + cache
                 return try stage.run { _, _, _ in }

@@ -69,7 +69,7 @@ struct MethodTests {
             ])
     }
 
-    @Test("candidates of an ablation step: unpivoted ones cost what they store, or are left out")
+    @Test("candidates of an ablation step: low rank costs what it stores, or is left out")
     func candidates() throws {
         let map = map()
         #expect(map.matrices[0].candidates.count == 4)
@@ -78,8 +78,8 @@ struct MethodTests {
         // Rank 48 of a 64 × 64 matrix takes more values than the matrix.
         #expect(lowRank.matrices[0].candidates.map(\.format) == [.lowRank(rank: 16)])
         #expect(lowRank.matrices[0].candidates.map(\.predictedKL) == [0.2])
-        let unpivoted = try map.candidates(.unpivoted)
-        #expect(unpivoted.matrices[0].candidates.map(\.format.kind) == [.lowRank, .tensorTrain])
+        let pivoted = try map.candidates(.pivotedLowRank)
+        #expect(pivoted.matrices[0].candidates.map(\.predictedKL) == [0.2, 0.1])
         #expect(try map.candidates(.all) == map)
     }
 }

@@ -161,13 +161,15 @@ struct CompressedTests {
                     try patch.declarations(matrix: matrix.name))
                 {
                     let scale = 1 / Double(module.columns).squareRoot()
-                    let values = try Tensor.normal(
-                        info.shape, seed: UInt64(matrices.count * 100 + index)) * scale
+                    let values =
+                        try Tensor.normal(
+                            info.shape, seed: UInt64(matrices.count * 100 + index)) * scale
                     compressed.tensors[info.name] = values
                     parts[part.name] = values
                 }
                 let block =
-                    try parts["weight"] ?? #require(parts["output"]).matmul(#require(parts["input"]))
+                    try parts["weight"]
+                    ?? #require(parts["output"]).matmul(#require(parts["input"]))
                 try whole.narrowed(0, patch.region.rows).narrowed(1, patch.region.columns)
                     .assign(block)
             }

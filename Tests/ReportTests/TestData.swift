@@ -76,7 +76,7 @@ enum TestData {
                 matrices: [
                     .init(
                         name: "model.layers.0.mlp.up_proj", rows: 64, columns: 96,
-                        format: .lowRank(rank: 8), parameters: 1280, relativeError: 0.03)
+                        formats: [.lowRank(rank: 8)], parameters: 1280, relativeError: 0.03)
                 ],
                 linearParametersBefore: 6144, linearParametersAfter: 1280, bytesBefore: 20_000,
                 bytesAfter: 10_000, calibrationTokens: 4096, seconds: 1.5),
