@@ -12,9 +12,9 @@ struct AnalyzeCommand: ParsableCommand {
         discussion: """
             Runs the model over calibration text, forward and backward, and prices every rank of every \
             matrix: the rise of the model's KL divergence, to second order, if that matrix alone were \
-            compressed. Then a few of them, --probes, are measured in the model, and the prices of all are \
-            calibrated by what was measured. The map that it writes is what `minima plan` spends a budget with. Memory holds \
-            one block at a time. What was observed is kept in $MINIMA_CACHE (default ~/.cache/minima): a \
+            compressed. With --probes a few candidates are measured in the model as well, and the prices of \
+            all are calibrated by what was measured. The map that it writes is what `minima plan` spends a \
+            budget with. Memory holds one block at a time. What was observed is kept in $MINIMA_CACHE (default ~/.cache/minima): a \
             run that is killed goes on where it was, and `minima compress` uses the same observations.
 
               minima analyze Models/tiny --calibration text.txt.xz --output sensitivity.json

@@ -6,8 +6,10 @@ import Foundation
 /// How a map's prices are calibrated.
 struct ProbeOptions: ParsableArguments {
     @Option(
-        help: "Candidates to measure in the model; the others are predicted from them. 0: none.")
-    var probes = 64
+        help:
+            "Candidates to measure in the model, as 64; the others are predicted from them. 0: prices stay as computed, as in `minima compress --keep`."
+    )
+    var probes = 0
 
     @Option(
         help: "Weights of `minima predictor train`, learnt from other models.", completion: .file())
