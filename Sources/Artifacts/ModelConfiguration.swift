@@ -76,7 +76,7 @@ extension ModelConfiguration {
     /// - Parameter layers: as many of its layers at most.
     package init(file: String, layers: Int? = nil) throws(CheckpointError) {
         let source = try MappedFile.contents(file, limit: Self.largestFile)
-        let whole = try ModelConfiguration(parsing: source, folder: file)
+        let whole = try ModelConfiguration(parsing: source, file: file)
         guard let layers, layers < whole.layerCount,
             case .object(var values) = try JSONValue(parsing: source, of: file)
         else {
@@ -84,21 +84,27 @@ extension ModelConfiguration {
             return
         }
         values["num_hidden_layers"] = .integer(layers)
+        if case .array(let types)? = values["layer_types"] {
+            values["layer_types"] = .array(Array(types.prefix(layers)))
+        }
         let bytes: [UInt8]
         do {
             bytes = try StrictJSON.encode(values)
         } catch {
             throw .manifest(file: file, reason: "\(error)")
         }
-        try self.init(parsing: bytes, folder: file)
+        try self.init(parsing: bytes, file: file)
     }
 
     /// Reads the contents of `config.json` and, where there is one, of `generation_config.json`.
-    /// - Parameter folder: for error messages.
+    /// - Parameters:
+    ///   - folder: for error messages.
+    ///   - file: the same, where it is not the folder's `config.json`.
     package init(
-        parsing source: [UInt8], generation: [UInt8]? = nil, folder: String = "."
+        parsing source: [UInt8], generation: [UInt8]? = nil, folder: String = ".",
+        file: String? = nil
     ) throws(CheckpointError) {
-        let values = try ConfigurationReader(source, of: "\(folder)/\(Self.file)")
+        let values = try ConfigurationReader(source, of: file ?? "\(folder)/\(Self.file)")
         let generated = try generation.map { (bytes) throws(CheckpointError) in
             try ConfigurationReader(bytes, of: "\(folder)/\(Self.generationFile)")
         }

@@ -83,7 +83,10 @@ struct CompareCommandTests {
             let (map, plan) = (scratch.path("map.json"), scratch.path("plan.json"))
             let text = ["--calibration", Program.text, "--windows", "2", "--window", "64"]
             #expect(
-                try Program.run(["analyze", Program.tiny, "--output", map] + text).status == 0)
+                try Program.run(
+                    ["analyze", Program.tiny, "--candidates", "pivoted-low-rank", "--output", map]
+                        + text
+                ).status == 0)
             #expect(
                 try Program.run("plan", map, "--keep", "0.6", "--output", plan).status == 0)
             let written = try String(contentsOfFile: plan, encoding: .utf8)

@@ -6,6 +6,7 @@ struct InterruptionTests {
     private func arguments(_ output: String) -> [String] {
         [
             "compress", Program.tiny, "--keep", "0.5", "--windows", "4", "--window", "128",
+            "--candidates", "pivoted-low-rank",
             "--threads", "1", "--output", output, "--quiet",
         ]
     }

@@ -85,6 +85,53 @@ struct CompressStageTests {
         }
     }
 
+    /// Every matrix of the model in halves or quarters, one of them dense.
+    private func patchedPlan() throws -> CompressionPlan {
+        let configuration = try ModelConfiguration(folder: Self.tiny)
+        let checkpoint = try Checkpoint(Self.tiny)
+        return CompressionPlan(
+            source: try checkpoint.fingerprint(), settings: [:],
+            matrices: configuration.linearModules.enumerated().map { index, module in
+                let (r, c) = (module.rows / 2, module.columns / 2)
+                let rows = [0..<r, r..<module.rows]
+                let columns = index % 2 == 0 ? [0..<module.columns] : [0..<c, c..<module.columns]
+                let regions = rows.flatMap { rows in
+                    columns.map { MatrixRegion(rows: rows, columns: $0) }
+                }
+                return MatrixPlan(
+                    name: module.name, rows: module.rows, columns: module.columns,
+                    patches: regions.enumerated().map { place, region in
+                        PatchPlan(
+                            region, place == 1 ? .dense : .pivotedLowRank(rank: 24 + 4 * place),
+                            as: .bfloat16)
+                    })
+            })
+    }
+
+    @Test("patches are fitted, stored, counted and run", arguments: [0.75, nil])
+    func patches(anchor: Double?) throws {
+        try withFolder { folder in
+            let plan = try patchedPlan()
+            var settings = CompressionSettings(.plan(plan))
+            settings.fit.anchor = anchor
+            settings.fit.isTwoSided = false
+            let report = try stage("\(folder)/out", settings).run { _, _, _ in }
+            #expect(report.linearParametersAfter == (try plan.parameterCount()))
+            #expect(report.matrices.allSatisfy { $0.relativeError > 0 && $0.relativeError < 0.5 })
+            #expect(report.matrices[1].formats.count == 4)
+            let loaded = try CausalLanguageModel(
+                Checkpoint("\(folder)/out"), ModelConfiguration(folder: "\(folder)/out"))
+            #expect(loaded.linearParameterCount == report.linearParametersAfter)
+            if anchor == nil {
+                let measured = try measuredErrors("\(folder)/out", on: windows(3, 64))
+                for (record, error) in zip(report.matrices, measured) {
+                    // Of the shrunk moment and of the activations themselves.
+                    #expect(error < 2 * record.relativeError + 1e-3, "\(record.name): \(error)")
+                }
+            }
+        }
+    }
+
     @Test("the reported errors are those of the outputs on the calibration text")
     func errors() throws {
         try withFolder { folder in
