@@ -17,7 +17,7 @@ struct CompressionRun {
     init(for output: String, journal: [String: JSONValue], restart: Bool) throws {
         folder = Self.folder(of: output)
         let files = FileManager.default
-        if restart, files.fileExists(atPath: folder) { try files.removeItem(atPath: folder) }
+        if restart { try Self.end(for: output) }
         if let found = try Self.journal(in: folder) {
             for key in Set(found.keys).union(journal.keys).sorted() where found[key] != journal[key]
             {
@@ -40,11 +40,18 @@ struct CompressionRun {
         try Self.journal(in: folder(of: output)) == journal
     }
 
-    /// Forgets the run, once its result is in place.
+    /// Forgets the run: once its result is in place, or to begin anew.
+    ///
+    /// All at once, by a new name: a folder whose journal is removed before the rest would be taken for
+    /// somebody else's.
     static func end(for output: String) throws {
         let folder = folder(of: output)
-        guard FileManager.default.fileExists(atPath: folder) else { return }
-        try FileManager.default.removeItem(atPath: folder)
+        let ended = folder + ".ended"
+        let files = FileManager.default
+        if files.fileExists(atPath: ended) { try files.removeItem(atPath: ended) }
+        guard files.fileExists(atPath: folder) else { return }
+        guard rename(folder, ended) == 0 else { throw CompressError.folder(folder, .latest) }
+        try files.removeItem(atPath: ended)
     }
 
     // MARK: Names

@@ -66,6 +66,42 @@ struct InterruptionTests {
         }
     }
 
+    @Test("an analysis killed at 10 random moments ends with the same map")
+    func killedAnalysis() throws {
+        try withScratch { scratch in
+            func line(_ cache: String, _ map: String, _ prefix: String = "") -> String {
+                "MINIMA_CACHE='\(scratch.path(cache))' \(prefix) $minima analyze '\(Program.tiny)' "
+                    + "--calibration '\(Program.text)' --windows 3 --window 96 --threads 1 --quiet "
+                    + "--candidates pivoted-low-rank --output '\(scratch.path(map))'"
+            }
+            func contents(_ map: String) throws -> Data {
+                try Data(contentsOf: URL(fileURLWithPath: scratch.path(map)))
+            }
+            let start = Date()
+            #expect(try Program.shell(line("first", "whole.json")).status == 0)
+            let duration = Date().timeIntervalSince(start)
+            let expected = try contents("whole.json")
+            var kills = 0
+            while kills < 10 {
+                let moment = Double.random(in: 0.05..<max(0.1, duration / 2))
+                let killed = try Program.shell(
+                    line("second", "map.json", "timeout -s KILL \(moment)"))
+                if killed.status == 0 {
+                    #expect(try contents("map.json") == expected)
+                    for name in ["map.json", "second"] {
+                        try FileManager.default.removeItem(atPath: scratch.path(name))
+                    }
+                } else {
+                    kills += 1
+                    #expect(!FileManager.default.fileExists(atPath: scratch.path("map.json")))
+                }
+            }
+            let last = try Program.shell(line("second", "map.json"))
+            #expect(last.status == 0, "\(last.errors)")
+            #expect(try contents("map.json") == expected)
+        }
+    }
+
     @Test("SIGINT ends a run between two steps, with status 130, and it can be continued")
     func interrupt() throws {
         try withScratch { scratch in
