@@ -92,6 +92,7 @@ package struct MomentPass {
     ) throws {
         let layers = configuration.layerCount
         let wanted = (0..<layers).map(isWanted)
+        guard wanted.contains(true) || !(0..<layers).allSatisfy(isComplete) else { return }
         try FileManager.default.createDirectory(
             atPath: cache.folder, withIntermediateDirectories: true)
         try withLock {
@@ -122,6 +123,11 @@ package struct MomentPass {
                 }
             }
         }
+    }
+
+    /// Whether everything that the pass leaves of a block is there.
+    private func isComplete(_ layer: Int) -> Bool {
+        extent == .inputs ? cache.hasInputs(layer) : cache.has(layer, keeping)
     }
 
     private func withLock(_ body: () throws -> Void) throws {

@@ -21,12 +21,16 @@ struct CompressedTests {
     ) throws -> [String: Tensor] {
         var parts: [String: Tensor] = [:]
         for (index, part) in try format.parts(rows: rows, columns: columns).enumerated() {
-            // Distinct rows in no particular order.
-            parts[part.name] =
-                part.isIndex
-                ? try Tensor(
-                    (0..<part.count).map { Int32((part.count - 1 - $0) * rows / part.count) })
-                : try Tensor.normal(part.shape, seed: seed + UInt64(index), type) * 0.5
+            guard part.isIndex else {
+                parts[part.name] =
+                    try Tensor.normal(part.shape, seed: seed + UInt64(index), type) * 0.5
+                continue
+            }
+            // Distinct rows in no particular order, of the matrix or of the tensor named before.
+            let values = parts[String(part.name.dropLast(".pivots".count))]
+            let limit = values.map { $0.shape[0] + part.count } ?? rows
+            parts[part.name] = try Tensor(
+                (0..<part.count).map { Int32((part.count - 1 - $0) * limit / part.count) })
         }
         return parts
     }
