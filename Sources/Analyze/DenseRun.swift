@@ -61,8 +61,7 @@ final class DenseRun {
                     keepsProbabilities
                     ? logProbabilities[window][index]
                     : try logSoftmax(states[model.blocks.count][window], rows)
-                let q = try logSoftmax(x, rows)
-                sum += try (p.exp() * (p - q)).sum(-1).converted(to: .float64).sum().scalar()
+                sum += try p.divergence(to: logSoftmax(x, rows))
                 tokens += rows.count
             }
         }

@@ -7,7 +7,6 @@
 // under names that a later run finds, so a killed run goes on where it was.
 import Artifacts
 import Foundation
-import Glibc
 import Models
 import Tensors
 
@@ -131,13 +130,13 @@ package struct MomentPass {
     }
 
     private func withLock(_ body: () throws -> Void) throws {
-        let path = "\(cache.folder)/lock"
-        let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o666)
-        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
-            throw CalibrationError.folder(cache.folder, .latest)
+        let lock: FileLock
+        do {
+            lock = try FileLock.wait("\(cache.folder)/lock")
+        } catch CheckpointError.unwritable(_, let fault) {
+            throw CalibrationError.folder(cache.folder, fault)
         }
-        defer { close(descriptor) }
-        try body()
+        try withExtendedLifetime(lock, body)
     }
 
     func states(_ layer: Int) -> HiddenStateFile { file(cache.statesPath(layer)) }

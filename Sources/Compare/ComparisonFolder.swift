@@ -83,16 +83,16 @@ struct ComparisonFolder {
     /// - Parameter waiting: wait for another process; else leave it to that.
     /// - Returns: whether it was run.
     func withLock(_ name: String, waiting: Bool, _ body: () throws -> Void) throws -> Bool {
-        let lock = "\(work)/\(name).lock"
-        let descriptor = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw CompareError.folder(lock, .latest) }
-        defer { close(descriptor) }
-        guard flock(descriptor, waiting ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
-            if errno == EWOULDBLOCK { return false }
-            throw CompareError.folder(lock, .latest)
+        let path = "\(work)/\(name).lock"
+        let lock: FileLock?
+        do {
+            lock = try waiting ? FileLock.wait(path) : FileLock.attempt(path)
+        } catch CheckpointError.unwritable(let file, let fault) {
+            throw CompareError.folder(file, fault)
         }
-        defer { unlink(lock) }
-        try body()
+        guard let lock else { return false }
+        defer { unlink(path) }
+        try withExtendedLifetime(lock, body)
         return true
     }
 

@@ -69,8 +69,7 @@ package struct WindowScore {
 
     /// Adds KL(softmax(wanted) ‖ softmax(logits)) and equal arg max of every row.
     private mutating func compare(_ logits: Tensor, with wanted: Tensor) throws {
-        let (p, q) = (try wanted.logSoftmax(), try logits.logSoftmax())
-        divergence += try (p.exp() * (p - q)).sum(-1).converted(to: .float64).sum().scalar()
+        divergence += try wanted.logSoftmax().divergence(to: logits.logSoftmax())
         let same = try wanted.argmax(-1).equals(try logits.argmax(-1))
         agreements += Int(try same.converted(to: .int64).sum().scalar())
     }

@@ -53,4 +53,9 @@ extension Tensor {
             ct_cross_entropy($0[0], $0[1], mean, $1)
         }
     }
+
+    /// Σ over rows of KL(p ‖ q) in nats, with ln p in `self` and ln q in `other`, both `[rows, choices]`.
+    package func divergence(to other: Tensor) throws -> Double {
+        try (exp() * (self - other)).sum(-1).converted(to: .float64).sum().scalar()
+    }
 }
