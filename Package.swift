@@ -54,7 +54,7 @@ let package = Package(
             ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
-        target("Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        target("Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         target(
             "Compare",
             [
@@ -79,7 +79,7 @@ let package = Package(
         tests(of: "Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
-        tests(of: "Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(
             of: "Compare",
             [

@@ -1,4 +1,6 @@
 import Artifacts
+import Foundation
+import TensorNetworks
 
 /// A plan that cannot be made.
 package enum PlanError: Error, Equatable, CustomStringConvertible {
@@ -14,6 +16,13 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
     /// What is not in linear layers takes the whole budget.
     case noRoom(budget: Int, others: Int)
     case tooSmall(unit: LinearAllowance.Unit, limit: Int, least: Int)
+    case decodeRate(Double)
+    /// A candidate's kind that the table of times does not have.
+    case noTimes(Format.Kind)
+    case noBatch(Int, measured: [Int])
+    /// No plan within the budget is that fast; `reachable` tokens per second are, with `other` seconds of
+    /// every step spent outside of the linear layers.
+    case tooSlow(wanted: Double, reachable: Double, other: Double)
     case missingMatrix(String, folder: String)
     case differentMatrix(String, folder: String, found: String, expected: String)
     case differentSource(folder: String, found: Fingerprint, expected: Fingerprint)
@@ -40,6 +49,14 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
             "the budget is \(budget) bytes, and what is not in linear layers takes \(others)"
         case .tooSmall(let unit, let limit, let least):
             "the budget leaves \(limit) \(unit.rawValue) to the linear layers; the smallest candidates of all matrices take \(least)"
+        case .decodeRate(let rate):
+            "a decode rate must be a number above 0, not \(rate)"
+        case .noTimes(let kind):
+            "the table of kernel times has no \(kind.rawValue), which the sensitivity map lists; `minima bench kernels --formats …,\(kind.rawValue)` measures it"
+        case .noBatch(let count, let measured):
+            "the table of kernel times has steps of \(measured.map(String.init).joined(separator: ", ")) sequences, not of \(count); `minima bench kernels --batch …,\(count)` measures it"
+        case .tooSlow(let wanted, let reachable, let other):
+            "\(wanted.brief) tokens per second cannot be reached within the budget: \(reachable.brief) can (\((1_000 * other).brief) ms of every step pass outside of the linear layers)"
         case .missingMatrix(let matrix, let folder):
             "\(folder) has no matrix '\(matrix)', which the sensitivity map lists"
         case .differentMatrix(let matrix, let folder, let found, let expected):
@@ -48,4 +65,9 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
             "\(folder) has the fingerprint \(found); the sensitivity map was made from \(expected)"
         }
     }
+}
+
+extension Double {
+    /// With three significant digits.
+    fileprivate var brief: String { String(format: "%.3g", self) }
 }

@@ -9,6 +9,8 @@ package struct PlanChoice: Hashable, Sendable {
     package let bytes: Int
     /// In nats per token, for this matrix alone.
     package let predictedKL: Double
+    /// What applying it takes in a decode step, where times are known.
+    package let seconds: Double?
 
     func cost(_ unit: LinearAllowance.Unit) -> Int {
         switch unit {
@@ -32,11 +34,17 @@ package struct PlanProposal: Sendable {
     /// Whether the search has proved that no plan within the budget is better.
     package let isOptimal: Bool
 
+    /// A decode step with all choices, where times are known.
+    package let stepSeconds: Double?
+
     init(
         map: SensitivityMap, settings: [String: JSONValue], fit: FitSettings?,
         allowance: LinearAllowance,
-        choices: [PlanChoice], _ solution: Knapsack.Solution
+        choices: [PlanChoice], _ solution: Knapsack.Solution, otherSeconds: Double?
     ) {
+        stepSeconds = otherSeconds.map { other in
+            choices.reduce(other) { $0 + ($1.seconds ?? 0) }
+        }
         self.allowance = allowance
         self.choices = choices
         predictedKL = solution.loss

@@ -14,6 +14,8 @@ package struct Planner: Sendable {
     /// Low ranks that are not a multiple of this are left out, in sums of formats too; modes and
     /// ranks of other networks are as they are.
     package var rankMultiple: Int?
+    /// What a decode step takes, and may take.
+    package var decode: DecodeGoal?
     /// How the plan's matrices are to be fitted, which it records.
     package var fit: FitSettings? = FitSettings()
 
@@ -30,39 +32,66 @@ package struct Planner: Sendable {
             throw .invalidMap(error)
         }
         if let rankMultiple, rankMultiple < 1 { throw .rankMultiple(rankMultiple) }
-        let allowance = try budget.allowance(for: map, in: model)
-        let choices = map.matrices.map(choices)
-        let knapsack = Knapsack(
-            choices.map { group in
-                group.map { Knapsack.Choice(cost: $0.cost(allowance.unit), loss: $0.predictedKL) }
-            })
-        let solution: Knapsack.Solution
-        do {
-            solution = try knapsack.solve(budget: allowance.limit)
-        } catch {
-            switch error {
-            case .infeasible(let limit, let least):
-                throw .tooSmall(unit: allowance.unit, limit: limit, least: least)
-            }
+        if let rate = decode?.tokensPerSecond, !(rate > 0 && rate.isFinite) {
+            throw .decodeRate(rate)
         }
+        let allowance = try budget.allowance(for: map, in: model)
+        var choices: [[PlanChoice]] = []
+        for matrix in map.matrices { choices.append(try self.choices(matrix)) }
+        let solution = try solution(of: choices, allowance)
         return PlanProposal(
             map: map, settings: settings(solution), fit: fit, allowance: allowance,
-            choices: zip(choices, solution.choices).map { $0[$1] }, solution)
+            choices: zip(choices, solution.choices).map { $0[$1] }, solution,
+            otherSeconds: decode?.time.otherSeconds)
+    }
+
+    private func solution(
+        of choices: [[PlanChoice]], _ allowance: LinearAllowance
+    ) throws(PlanError) -> Knapsack.Solution {
+        let knapsack = TimedKnapsack(
+            choices.map { group in
+                group.map {
+                    TimedKnapsack.Choice(
+                        cost: $0.cost(allowance.unit), loss: $0.predictedKL,
+                        seconds: $0.seconds ?? 0)
+                }
+            })
+        do {
+            return try knapsack.solve(
+                budget: allowance.limit, seconds: decode?.linearSeconds ?? .infinity)
+        } catch {
+            switch error {
+            case .knapsack(.infeasible(let limit, let least)):
+                throw .tooSmall(unit: allowance.unit, limit: limit, least: least)
+            case .tooSlow(let least):
+                guard let decode, let wanted = decode.tokensPerSecond else {
+                    preconditionFailure("without a limit nothing is too slow")
+                }
+                throw .tooSlow(
+                    wanted: wanted, reachable: 1 / (least + decode.time.otherSeconds),
+                    other: decode.time.otherSeconds)
+            }
+        }
     }
 
     /// To stay dense, and then the candidates.
-    private func choices(_ matrix: MatrixSensitivity) -> [PlanChoice] {
+    private func choices(_ matrix: MatrixSensitivity) throws(PlanError) -> [PlanChoice] {
         let dense = matrix.rows * matrix.columns
-        return [
+        var choices = [
             PlanChoice(
                 format: .dense, parameters: dense,
-                bytes: dense * matrix.elementType.byteCount, predictedKL: 0)
+                bytes: dense * matrix.elementType.byteCount, predictedKL: 0,
+                seconds: try decode?.time.seconds(.dense, values: dense))
         ]
-            + matrix.candidates.filter { isAllowed($0.format) }.map {
+        for candidate in matrix.candidates where isAllowed(candidate.format) {
+            choices.append(
                 PlanChoice(
-                    format: $0.format, parameters: $0.parameters, bytes: $0.bytes,
-                    predictedKL: $0.predictedKL)
-            }
+                    format: candidate.format, parameters: candidate.parameters,
+                    bytes: candidate.bytes, predictedKL: candidate.predictedKL,
+                    seconds: try decode?.time.seconds(
+                        candidate.format, values: candidate.parameters)))
+        }
+        return choices
     }
 
     private func isAllowed(_ format: Format) -> Bool {
@@ -85,6 +114,12 @@ package struct Planner: Sendable {
             "lower_bound": .number(solution.lowerBound),
         ]
         if let rankMultiple { settings["rank_multiple"] = .integer(rankMultiple) }
+        if let decode, let rate = decode.tokensPerSecond {
+            settings["decode"] = .object([
+                "tokens_per_second": .number(rate), "context": .integer(decode.time.context),
+                "concurrency": .integer(decode.time.sequences),
+            ])
+        }
         return settings
     }
 }

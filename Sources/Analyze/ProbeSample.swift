@@ -56,31 +56,49 @@ package enum ProbeSample {
     }
 
     /// Every matrix at every share: what a prediction is judged by.
-    package static func complete(_ map: SensitivityMap, shares: [Double]) -> [Probe] {
+    /// - Parameter ofEveryFamily: in every family of formats that the map has, else in the low ranks.
+    package static func complete(
+        _ map: SensitivityMap, shares: [Double], ofEveryFamily: Bool = false
+    ) -> [Probe] {
         map.matrices.enumerated().flatMap { index, matrix -> [Probe] in
+            let (main, others) = families(of: matrix)
             var found: [Int] = []
-            for share in shares {
-                if let best = candidate(of: matrix, keeping: share, turn: 0), !found.contains(best)
-                {
-                    found.append(best)
+            for kind in [main].compactMap({ $0 }) + (ofEveryFamily ? others : []) {
+                for share in shares {
+                    if let best = candidate(of: matrix, kind, keeping: share),
+                        !found.contains(best)
+                    {
+                        found.append(best)
+                    }
                 }
             }
             return found.map { Probe(matrix: index, candidate: $0) }
         }
     }
 
-    /// The largest candidate that keeps at most this share, else the smallest there is. Every fourth
-    /// turn takes another family than the low ranks where there is one.
+    /// Every fourth turn takes another family than the low ranks where there is one.
     private static func candidate(
         of matrix: MatrixSensitivity, keeping share: Double, turn: Int
     ) -> Int? {
+        let (main, others) = families(of: matrix)
+        let kind = turn % 4 == 3 && !others.isEmpty ? others[turn / 4 % others.count] : main
+        return kind.flatMap { candidate(of: matrix, $0, keeping: share) }
+    }
+
+    /// The low ranks, or what comes first where there are none, and the other families.
+    private static func families(
+        of matrix: MatrixSensitivity
+    ) -> (main: Format.Kind?, others: [Format.Kind]) {
         let kinds = Set(matrix.candidates.map(\.format.kind)).sorted { $0.rawValue < $1.rawValue }
-        let main: Format.Kind? =
-            kinds.contains(.pivotedLowRank)
-            ? .pivotedLowRank : kinds.contains(.lowRank) ? .lowRank : kinds.first
-        let others = kinds.filter { $0 != main }
-        let kind =
-            turn % 4 == 3 && !others.isEmpty ? others[turn / 4 % others.count] : main
+        let main =
+            [Format.Kind.pivotedLowRank, .lowRank].first(where: kinds.contains) ?? kinds.first
+        return (main, kinds.filter { $0 != main })
+    }
+
+    /// The largest candidate of a family that keeps at most this share, else the smallest there is.
+    private static func candidate(
+        of matrix: MatrixSensitivity, _ kind: Format.Kind, keeping share: Double
+    ) -> Int? {
         let family = matrix.candidates.indices.filter { matrix.candidates[$0].format.kind == kind }
             .sorted { matrix.candidates[$0].parameters < matrix.candidates[$1].parameters }
         let budget = Int(share * Double(matrix.rows * matrix.columns))

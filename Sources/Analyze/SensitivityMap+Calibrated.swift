@@ -12,11 +12,6 @@ extension SensitivityMap {
         by predictor: CalibratedPredictor, _ measurements: [ProbeMeasurement],
         settings: [String: JSONValue] = [:]
     ) throws -> SensitivityMap {
-        var measured: [String: [Format: Double]] = [:]
-        for measurement in measurements where measurement.key.checkpoint == source {
-            measured[measurement.key.matrix, default: [:]][measurement.key.format] =
-                measurement.divergence
-        }
         let isIdentity = predictor.method == "second-order"
         let revised = try matrices.map { matrix -> MatrixSensitivity in
             let predicted = isIdentity ? nil : try Self.divergences(matrix, predictor)
@@ -26,13 +21,35 @@ extension SensitivityMap {
                         format: candidate.format, parameters: candidate.parameters,
                         bytes: candidate.bytes,
                         predictedKL: predicted?[index] ?? candidate.predictedKL,
-                        measuredKL: measured[matrix.name]?[candidate.format]
-                            ?? candidate.measuredKL)
+                        measuredKL: candidate.measuredKL)
                 })
         }
         return SensitivityMap(
             source: source, settings: self.settings.merging(settings) { $1 },
-            matrices: isIdentity ? revised : Self.scored(revised))
+            matrices: isIdentity ? revised : Self.scored(revised)
+        ).measured(measurements)
+    }
+
+    /// The same map with what was measured beside its predictions.
+    /// - Parameter measurements: those of other models are passed over.
+    package func measured(_ measurements: [ProbeMeasurement]) -> SensitivityMap {
+        var measured: [String: [Format: Double]] = [:]
+        for measurement in measurements where measurement.key.checkpoint == source {
+            measured[measurement.key.matrix, default: [:]][measurement.key.format] =
+                measurement.divergence
+        }
+        return SensitivityMap(
+            source: source, settings: settings,
+            matrices: matrices.map { matrix in
+                matrix.revised(
+                    candidates: matrix.candidates.map { candidate in
+                        Candidate(
+                            format: candidate.format, parameters: candidate.parameters,
+                            bytes: candidate.bytes, predictedKL: candidate.predictedKL,
+                            measuredKL: measured[matrix.name]?[candidate.format]
+                                ?? candidate.measuredKL)
+                    })
+            })
     }
 
     /// - Returns: `nil` for a matrix that the predictor does not know.

@@ -23,6 +23,8 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
     /// A setting of the fit, and what is wrong with it.
     case setting(String, String)
     case sharing(matrix: String, with: String, problem: String)
+    /// A key of a table of times, and what is wrong with it.
+    case time(String, String)
 
     package var description: String {
         switch self {
@@ -58,6 +60,8 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
             "a \(kind.rawValue) candidate of matrix '\(matrix)' \(problem)"
         case .elements(let limit):
             "its matrices together have more than \(limit) elements"
+        case .time(let key, let problem):
+            "'\(key)' \(problem)"
         case .setting(let key, let problem):
             "the fit's '\(key)' \(problem)"
         case .sharing(let matrix, let other, let problem):

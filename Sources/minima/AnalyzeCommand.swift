@@ -97,7 +97,7 @@ extension Patching: ExpressibleByArgument {
     package var defaultValueDescription: String { description }
 }
 
-private struct MapExists: Error, CustomStringConvertible {
+struct MapExists: Error, CustomStringConvertible {
     let file: String
 
     var description: String { "\(file) exists; choose another output or pass --overwrite" }

@@ -15,7 +15,9 @@ struct CandidateOptions: ParsableArguments {
     /// Those that must be fitted to be priced.
     var formats: [Format.Kind] { list.formats.filter { $0 != .pivotedLowRank } }
 
-    func validate() throws {
+    func validate() throws { try Self.validate(list) }
+
+    static func validate(_ list: FormatList) throws {
         guard list.formats.contains(.pivotedLowRank) else {
             throw ValidationError("--candidates must hold pivoted-low-rank")
         }

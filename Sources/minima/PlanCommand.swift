@@ -19,11 +19,17 @@ struct PlanCommand: ParsableCommand {
               minima plan sensitivity.json --bytes 1.2GiB --model dense -o plan.json
               minima plan sensitivity.json --vram 40GiB --context 8192 --model dense \\
                 --concurrency 4 -o plan.json
+              minima plan sensitivity.json --vram 40GiB --context 8192 --model dense \\
+                --decode-tps 50 --kernel-times kernel-times.json -o plan.json
 
             Give one budget. --keep counts parameters of linear layers. --bytes counts all tensors of the \
             checkpoint. --vram counts the tensors, keys and values of every position in bfloat16, logits \
             and activations, and 1 GiB for the GPU's runtime. Sizes: KiB, MiB, GiB, TiB are powers of \
             1,024; KB, MB, GB, TB of 1,000; a plain number is bytes.
+
+            --kernel-times, a table that `minima bench kernels` measured, predicts what a decode step \
+            takes: the sum of the matrices' times, attention over --context tokens of each of \
+            --concurrency sequences, and the head. --decode-tps then keeps to plans that are fast enough.
             """)
 
     @Argument(help: "Sensitivity map, as in sensitivity.json.", completion: .file())
@@ -41,10 +47,18 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "GPU memory that the running model takes, as in 40GiB. Needs --model, --context.")
     var vram: ByteCount?
 
-    @Option(help: "Tokens of each sequence, for --vram.")
+    @Option(help: "Tokens per second that each sequence decodes at least. Needs --kernel-times.")
+    var decodeTps: Double?
+
+    @Option(
+        help: "Table that `minima bench kernels` wrote. Needs --model, --context.",
+        completion: .file())
+    var kernelTimes: String?
+
+    @Option(help: "Tokens of each sequence, for --vram and --kernel-times.")
     var context: Int?
 
-    @Option(help: "Sequences at a time, for --vram. Default: 1.")
+    @Option(help: "Sequences at a time, for --vram and --kernel-times. Default: 1.")
     var concurrency: Int?
 
     @Option(
@@ -68,8 +82,21 @@ struct PlanCommand: ParsableCommand {
         if keep == nil, model == nil {
             throw ValidationError("--\(bytes == nil ? "vram" : "bytes") needs --model")
         }
-        if vram == nil, context != nil || concurrency != nil {
-            throw ValidationError("--context and --concurrency belong to --vram")
+        if vram == nil, kernelTimes == nil, context != nil || concurrency != nil {
+            throw ValidationError(
+                "--context and --concurrency belong to --vram and --kernel-times")
+        }
+        if kernelTimes != nil, model == nil || context == nil {
+            throw ValidationError("--kernel-times needs --model and --context")
+        }
+        if let decodeTps {
+            guard kernelTimes != nil else {
+                throw ValidationError(
+                    "--decode-tps needs --kernel-times, which `minima bench kernels` measures")
+            }
+            guard decodeTps > 0, decodeTps.isFinite else {
+                throw ValidationError("--decode-tps must be above 0")
+            }
         }
         if let context, context < 1 { throw ValidationError("--context must be 1 or more") }
         if let concurrency, !(1...MemoryNeed.mostSequences).contains(concurrency) {
@@ -105,10 +132,19 @@ struct PlanCommand: ParsableCommand {
         var planner = Planner(map, within: try budget())
         planner.rankMultiple = rankMultiple
         planner.model = try model.map { try ModelRemainder(of: map, in: $0) }
+        planner.decode = try decodeGoal(planner.model?.configuration)
         let proposal = try planner.propose()
         try proposal.plan.write(output)
         let summary = PlanSummary(map, proposal, planner, output: output)
         if result.json { try result.printJSON(summary) } else { print(summary.table) }
+    }
+
+    private func decodeGoal(_ configuration: ModelConfiguration?) throws -> DecodeGoal? {
+        guard let kernelTimes, let configuration, let context else { return nil }
+        let time = try DecodeTime(
+            try KernelTimes.read(kernelTimes), for: configuration, context: context,
+            sequences: concurrency ?? 1)
+        return DecodeGoal(time, tokensPerSecond: decodeTps)
     }
 
     /// Whether a path leads to the sensitivity map, which took hours to make.

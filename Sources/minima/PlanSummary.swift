@@ -13,9 +13,11 @@ struct PlanSummary: Encodable {
         let parameters: Int
         let bytes: Int
         let predictedKL: Double
+        /// In a decode step, where times are known.
+        let seconds: Double?
 
         private enum CodingKeys: String, CodingKey {
-            case name, rows, columns, format, parameters, bytes
+            case name, rows, columns, format, parameters, bytes, seconds
             case predictedKL = "predicted_kl"
         }
     }
@@ -37,9 +39,31 @@ struct PlanSummary: Encodable {
     let predictedKL: Double
     let lowerBound: Double
     let isOptimal: Bool
+    let decode: Decode?
+
+    /// A predicted decode step.
+    struct Decode: Encodable {
+        let context: Int
+        let concurrency: Int
+        let stepSeconds: Double
+        /// Outside of the linear layers.
+        let otherSeconds: Double
+        /// With no matrix compressed.
+        let denseStepSeconds: Double
+        /// Of each sequence.
+        let tokensPerSecond: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case context, concurrency
+            case stepSeconds = "step_seconds"
+            case otherSeconds = "other_seconds"
+            case denseStepSeconds = "dense_step_seconds"
+            case tokensPerSecond = "tokens_per_second"
+        }
+    }
 
     private enum CodingKeys: String, CodingKey {
-        case source, output, matrices, budget
+        case source, output, matrices, budget, decode
         case linearParametersBefore = "linear_parameters_before"
         case linearParametersAfter = "linear_parameters_after"
         case linearBytesBefore = "linear_bytes_before"
@@ -60,7 +84,7 @@ struct PlanSummary: Encodable {
             Matrix(
                 name: matrix.label, rows: matrix.rows, columns: matrix.columns,
                 format: choice.format, parameters: choice.parameters, bytes: choice.bytes,
-                predictedKL: choice.predictedKL)
+                predictedKL: choice.predictedKL, seconds: choice.seconds)
         }
         linearParametersBefore = map.parameterCount
         linearParametersAfter = proposal.parameterCount
@@ -76,16 +100,27 @@ struct PlanSummary: Encodable {
         predictedKL = proposal.predictedKL
         lowerBound = proposal.lowerBound
         isOptimal = proposal.isOptimal
+        decode = planner.decode.flatMap { goal in
+            proposal.stepSeconds.map { step in
+                Decode(
+                    context: goal.time.context, concurrency: goal.time.sequences,
+                    stepSeconds: step, otherSeconds: goal.time.otherSeconds,
+                    denseStepSeconds: goal.time.denseStepSeconds(of: map),
+                    tokensPerSecond: 1 / step)
+            }
+        }
     }
 
     var table: String {
-        let header = ["matrix", "format", "parameters", "of", "bytes", "predicted KL"]
+        let header =
+            ["matrix", "format", "parameters", "of", "bytes", "predicted KL"]
+            + (decode == nil ? [] : ["predicted µs"])
         let rows = matrices.map { matrix in
             [
                 matrix.name, matrix.format.summary, matrix.parameters.grouped,
                 (matrix.rows * matrix.columns).grouped, matrix.bytes.grouped,
                 String(format: "%.6f", matrix.predictedKL),
-            ]
+            ] + (matrix.seconds.map { [String(format: "%.1f", 1e6 * $0)] } ?? [])
         }
         return ([header] + rows).columns(texts: 2) + "\n\n" + totals.aligned
     }
@@ -119,6 +154,20 @@ struct PlanSummary: Encodable {
                 String(format: "%.6f, gap %.2g", lowerBound, predictedKL - lowerBound)
                     + (isOptimal ? "; no plan within the budget is better" : "")
             ))
+        if let decode {
+            rows.append(
+                (
+                    "decode step",
+                    String(
+                        format: "%.3f ms, %.1f tokens per second and sequence; dense %.3f ms",
+                        1_000 * decode.stepSeconds, decode.tokensPerSecond,
+                        1_000 * decode.denseStepSeconds)
+                        + " (\(decode.concurrency) × \(decode.context.grouped) tokens, "
+                        + String(
+                            format: "%.3f ms outside of linear layers)",
+                            1_000 * decode.otherSeconds)
+                ))
+        }
         rows.append(("written", output))
         return rows
     }

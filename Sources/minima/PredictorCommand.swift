@@ -3,6 +3,7 @@ import ArgumentParser
 import Artifacts
 import Calibration
 import Foundation
+import TensorNetworks
 
 struct PredictorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -50,19 +51,23 @@ struct MeasuredOptions: ParsableArguments {
     }
 
     /// Analyses the model, which is quick where that was done before.
-    func stage(of model: String, isQuiet: Bool) throws -> (stage: ProbeStage, sample: [Probe]) {
+    /// - Parameter formats: to measure beside pivoted low rank.
+    func stage(
+        of model: String, formats: [Format.Kind] = [], isQuiet: Bool
+    ) throws -> (stage: ProbeStage, sample: [Probe]) {
         let store = try stored.open()
         let device = try compute.resolve()
         var analysis = AnalyzeStage(
             source: model,
             calibration: try calibration.text(for: model, on: device, isQuiet: isQuiet))
+        analysis.formats = formats
         analysis.seed = calibration.seed
         analysis.device = device
         let map = try AnalyzeCommand.run(analysis, isQuiet: isQuiet)
         var stage = ProbeStage(analysis, map: map, store: store)
         stage.tokens = tokens
         stage.program = Minima.program
-        return (stage, ProbeSample.complete(map, shares: shares))
+        return (stage, ProbeSample.complete(map, shares: shares, ofEveryFamily: true))
     }
 }
 
@@ -75,18 +80,42 @@ struct PredictorMeasureCommand: ParsableCommand {
             killed goes on where it was.
 
               minima predictor measure Models/tiny --calibration text.txt.xz
+              minima predictor measure Models/tiny --candidates pivoted-low-rank,mixture -o map.json
+              minima compare Models/tiny --methods oracle,minima --oracle-map map.json …
             """)
 
     @Argument(help: "Folder of the dense model.", completion: .directory)
     var model: String
 
+    @Option(
+        name: .shortAndLong,
+        help: "Sensitivity map to write, with what was measured in it.", completion: .file())
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Formats to measure, separated by commas; pivoted-low-rank must be among them.",
+            valueName: "formats"))
+    var candidates = FormatList(formats: [.pivotedLowRank])
+
+    @Flag(help: "Replace the map if it exists.")
+    var overwrite = false
+
     @OptionGroup var measured: MeasuredOptions
     @OptionGroup var result: OutputOptions
 
+    func validate() throws { try CandidateOptions.validate(candidates) }
+
     func run() throws {
+        if let output, !overwrite, FileManager.default.fileExists(atPath: output) {
+            throw MapExists(file: output)
+        }
         let isQuiet = result.quiet || result.json
-        let (stage, sample) = try measured.stage(of: model, isQuiet: isQuiet)
+        let (stage, sample) = try measured.stage(
+            of: model, formats: candidates.formats.filter { $0 != .pivotedLowRank },
+            isQuiet: isQuiet)
         let measurements = try stage.run(sample, isQuiet: isQuiet)
+        if let output { try stage.map.measured(measurements).write(output) }
         let summary = MeasureSummary(
             model: model, checkpoint: stage.map.source.hex, store: stage.store.path,
             measurements: measurements.count, tokens: measurements.first?.tokens ?? 0)

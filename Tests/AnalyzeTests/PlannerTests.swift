@@ -1,5 +1,6 @@
 import Artifacts
 import TensorNetworks
+import Tensors
 import Testing
 
 @testable import Analyze
@@ -109,5 +110,83 @@ struct PlannerTests {
             try Planner(map, within: .keep(0.5)).propose()
         }
         #expect(error.map { "\($0)".contains("predicted_kl") } ?? false)
+    }
+
+    /// Low rank at a tenth of dense's time per value, the others at dense's.
+    private func times(_ kinds: [Format.Kind] = [.lowRank, .pivotedLowRank]) -> KernelTimes {
+        let formats = ([.dense] + kinds).map { kind in
+            KernelTimes.FormatTime(
+                kind: kind, fixedSeconds: 1e-6, secondsPerValue: kind == .lowRank ? 1e-10 : 1e-9,
+                error: 0, samples: 4)
+        }
+        return KernelTimes(
+            device: "cpu", elementType: .float32, settings: [:],
+            batches: [
+                KernelTimes.Batch(
+                    sequences: 2, formats: formats,
+                    block: KernelTimes.BlockTime(fixedSeconds: 2e-6, secondsPerCachedValue: 1e-10))
+            ])
+    }
+
+    @Test("a plan that must be fast is, costs what that costs, and says what cannot be reached")
+    func decodeRate() throws {
+        let map = try TestData.map(layers: 4)
+        let time = try DecodeTime(
+            times(), for: TestData.configuration(), context: 100, sequences: 2)
+        // 3 layers of 2 µs and of 2 · 32 · 100 · 2 cached values; a head of 512 · 64 values.
+        let (blocks, attention, head) = (6e-6, 3 * 12_800 * 1e-10, 1e-6 + 32_768 * 1e-9)
+        let other: Double = blocks + attention + head
+        #expect(abs(time.otherSeconds - other) < 1e-12)
+
+        var planner = Planner(map, within: .keep(0.7))
+        let free = try planner.propose()
+        #expect(free.stepSeconds == nil && free.choices.allSatisfy { $0.seconds == nil })
+        planner.decode = DecodeGoal(time)
+        let timed = try planner.propose()
+        #expect(timed.plan == free.plan, "predicting the time changes nothing")
+        let step = try #require(timed.stepSeconds)
+        let sum = timed.choices.reduce(time.otherSeconds) { $0 + ($1.seconds ?? 0) }
+        #expect(abs(step - sum) < 1e-15)
+        #expect(step < time.denseStepSeconds(of: map))
+
+        planner.decode = DecodeGoal(time, tokensPerSecond: 1.15 / step)
+        let fast = try planner.propose()
+        let fastStep = try #require(fast.stepSeconds)
+        #expect(fastStep <= step / 1.15)
+        #expect(fast.predictedKL > free.predictedKL && fast.lowerBound <= fast.predictedKL)
+        #expect(fast.lowerBound >= free.lowerBound)
+        #expect(fast.parameterCount <= Int(0.7 * Double(map.parameterCount)))
+        #expect(
+            fast.plan.settings["decode"]
+                == .object([
+                    "tokens_per_second": .number(1.15 / step), "context": .integer(100),
+                    "concurrency": .integer(2),
+                ]))
+        #expect(try planner.propose().plan == fast.plan)
+
+        planner.decode = DecodeGoal(time, tokensPerSecond: 1 / time.otherSeconds)
+        let error = #expect(throws: PlanError.self) { try planner.propose() }
+        guard case .tooSlow(_, let reachable, _)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        planner.decode = DecodeGoal(time, tokensPerSecond: reachable * 0.999)
+        #expect(try #require(planner.propose().stepSeconds) <= 1 / (reachable * 0.999))
+    }
+
+    @Test("times that a plan would need and that were not measured are asked for")
+    func missingTimes() throws {
+        let (map, configuration) = (try TestData.map(layers: 1), try TestData.configuration())
+        #expect(throws: PlanError.noBatch(1, measured: [2])) {
+            try DecodeTime(times(), for: configuration, context: 8, sequences: 1)
+        }
+        #expect(throws: PlanError.context(4_096, limit: 2_048)) {
+            try DecodeTime(times(), for: configuration, context: 4_096, sequences: 2)
+        }
+        var planner = Planner(map, within: .keep(0.5))
+        planner.decode = DecodeGoal(
+            try DecodeTime(
+                times([.pivotedLowRank]), for: configuration, context: 8, sequences: 2))
+        #expect(throws: PlanError.noTimes(.lowRank)) { try planner.propose() }
     }
 }

@@ -123,6 +123,52 @@ struct PlanCommandTests {
         }
     }
 
+    @Test("a decode rate: times are measured, predicted, kept to, and refused where none is known")
+    func decodeRate() throws {
+        try withScratch { scratch in
+            let (sensitivity, times) = (
+                scratch.path("sensitivity.json"), scratch.path("times.json")
+            )
+            let inspected = try Program.run("inspect", Program.tiny, "--json", "--fingerprint")
+                .json()
+            try write(
+                map(source: try #require(inspected["fingerprint"] as? String)), to: sensitivity)
+            let config = Program.tiny + "/config.json"
+            let measured = try Program.run(
+                "bench", "kernels", "--config", config, "--output", times, "--seconds", "0.01",
+                "--formats", "pivoted-low-rank", "--context", "8,64", "--quiet")
+            #expect(measured.status == 0, "\(measured.errors)")
+            #expect(measured.output.contains("floor") && measured.output.contains("GB/s"))
+            let again = try Program.run("bench", "kernels", "--config", config, "--output", times)
+            #expect(again.status == 1 && again.errors.contains("--overwrite"))
+
+            func plan(_ arguments: String...) throws -> Program.Result {
+                try Program.run(
+                    [
+                        "plan", sensitivity, "--keep", "0.6", "--kernel-times", times, "--model",
+                        Program.tiny, "--context", "64",
+                    ] + arguments)
+            }
+            let table = try plan("--output", scratch.path("plan.json"))
+            #expect(table.status == 0, "\(table.errors)")
+            #expect(table.output.contains("predicted µs") && table.output.contains("decode step"))
+            let report = try plan(
+                "--decode-tps", "0.5", "--json", "--output", scratch.path("slow.json")
+            ).json()
+            let decode = try #require(report["decode"] as? [String: Any])
+            #expect(try #require(decode["tokens_per_second"] as? Double) >= 0.5)
+
+            let tooFast = try plan("--decode-tps", "1e9", "--output", scratch.path("fast.json"))
+            #expect(tooFast.status == 1 && tooFast.errors.contains("cannot be reached"))
+            let batch = try plan("--concurrency", "8", "--output", scratch.path("eight.json"))
+            #expect(batch.status == 1 && batch.errors.contains("--batch"))
+            #expect(
+                try scratch.contents() == [
+                    "plan.json", "sensitivity.json", "slow.json", "times.json",
+                ])
+        }
+    }
+
     @Test("maps that are missing, foreign or in the way, and budgets that are too small")
     func failures() throws {
         try withScratch { scratch in
@@ -160,6 +206,7 @@ struct PlanCommandTests {
             ["--vram", "1GiB", "--model", "m"], ["--vram", "1GiB", "--context", "8"],
             ["--vram", "1GiB", "--context", "0", "--model", "m"],
             ["--vram", "1GiB", "--context", "8", "--concurrency", "0", "--model", "m"],
+            ["--keep", "0.5", "--decode-tps", "9"], ["--keep", "0.5", "--kernel-times", "t.json"],
             ["--keep", "0.5", "--context", "8"], ["--keep", "0.5", "--rank-multiple", "0"],
         ])
     func wrongUsage(arguments: [String]) throws {
