@@ -1,4 +1,4 @@
-/// How the matrices of a plan are fitted: `"fit"` in `plan.json`, in which every key but `anchor` stands.
+/// How the matrices of a plan are fitted: `"fit"` in `plan.json`, in which every key but `anchor` and `refine` stands.
 package struct FitSettings: Codable, Hashable, Sendable {
     /// In which norm of a layer's inputs errors are measured.
     package enum InputMetric: String, CaseIterable, Codable, Sendable {
@@ -26,6 +26,27 @@ package struct FitSettings: Codable, Hashable, Sendable {
     /// The same for the output moments.
     package var outputShrinkage = 0.05
 
+    /// Each block is trained after it is fitted; `nil`: it stays as fitted.
+    package var refinement: Refinement?
+
+    /// How a block's networks, norms and biases are trained towards the dense block's output.
+    package struct Refinement: Codable, Hashable, Sendable {
+        /// Of AdamW.
+        package var steps = 200
+        /// At its highest; it warms up over a tenth of the steps and falls to a tenth of itself.
+        package var learningRate = 1e-4
+        /// Calibration windows whose gradients a step sums.
+        package var windowsPerStep = 8
+
+        package init() {}
+
+        private enum CodingKeys: String, CodingKey {
+            case steps
+            case learningRate = "learning_rate"
+            case windowsPerStep = "windows_per_step"
+        }
+    }
+
     /// What `minima compress` does.
     package init() {}
 
@@ -47,6 +68,7 @@ package struct FitSettings: Codable, Hashable, Sendable {
         case metric, anchor, shrinkage
         case isTwoSided = "two_sided"
         case outputShrinkage = "output_shrinkage"
+        case refinement = "refine"
     }
 
     /// Whether any calibration text is looked at.
@@ -63,6 +85,25 @@ package struct FitSettings: Codable, Hashable, Sendable {
                     "anchor", "needs metric full: what other metrics measure is the dense model's")
             }
         }
+        if let refinement {
+            guard anchor != nil else {
+                throw .setting(
+                    "refine", "needs an anchor: what a block aims at is the dense model's")
+            }
+            guard (1...1_000_000).contains(refinement.steps) else {
+                throw .setting("refine.steps", "is \(refinement.steps), not from 1 to 1,000,000")
+            }
+            guard (1...65_536).contains(refinement.windowsPerStep) else {
+                throw .setting(
+                    "refine.windows_per_step",
+                    "is \(refinement.windowsPerStep), not from 1 to 65,536")
+            }
+            guard refinement.learningRate > 0, refinement.learningRate <= 1 else {
+                throw .setting(
+                    "refine.learning_rate",
+                    "is \(refinement.learningRate), not above 0 and at most 1")
+            }
+        }
         for (key, value) in [("shrinkage", shrinkage), ("output_shrinkage", outputShrinkage)] {
             guard (0...1).contains(value) else {
                 throw .setting(key, "is \(value), not from 0 to 1")
@@ -76,6 +117,13 @@ package struct FitSettings: Codable, Hashable, Sendable {
             "metric": .string(metric.rawValue), "two_sided": .bool(isTwoSided),
             "anchor": anchor.map { .number($0) } ?? .bool(false),
         ]
+        if let refinement {
+            description["refine"] = .object([
+                "steps": .integer(refinement.steps),
+                "learning_rate": .number(refinement.learningRate),
+                "windows_per_step": .integer(refinement.windowsPerStep),
+            ])
+        }
         if metric != .weights { description["shrinkage"] = .number(shrinkage) }
         if isTwoSided { description["output_shrinkage"] = .number(outputShrinkage) }
         return description

@@ -19,6 +19,8 @@ struct BlockCompressor {
     /// Of the dense model: of the inputs for fits that are not anchored, of the outputs for two-sided
     /// ones. `nil` where the weights alone are fitted.
     let moments: MomentCache?
+    /// What trains each block after it is fitted; anchored fits only.
+    let refinement: BlockRefinement?
     let device: Device
 
     /// A matrix and how well it was fitted.
@@ -36,6 +38,18 @@ struct BlockCompressor {
                 : .patches(
                     PatchedMatrix(rows: matrix.rows, columns: matrix.columns, patches: patches))
         }
+
+        /// The same with other values.
+        func replacing(_ patches: [PatchedMatrix.Patch]) -> Fitted {
+            Fitted(matrix: matrix, patches: patches, record: record, sharesInput: sharesInput)
+        }
+    }
+
+    /// A block, done.
+    struct Compressed {
+        let matrices: [Fitted]
+        /// Norms and biases that refinement changed.
+        var others: [NamedTensor] = []
     }
 
     /// Fits the units of block `layer` on what the compressed model hands on.
@@ -44,7 +58,7 @@ struct BlockCompressor {
     ///   - step: called after every window of each pass, and after every matrix.
     func compress(
         _ layer: Int, anchor: Double, _ streams: BlockStreams, step: (String) throws -> Void
-    ) throws -> [Fitted] {
+    ) throws -> Compressed {
         var all: [Fitted] = []
         var pass = BlockPass(
             try DecoderBlock(
@@ -66,13 +80,27 @@ struct BlockCompressor {
             }
             for projection in input.projections { try step(projection.rawValue) }
         }
+        var compressed = Compressed(matrices: all)
+        if let refinement {
+            if all.isEmpty {
+                for _ in 0..<refinement.steps(windows: streams.dense.windows) {
+                    try step("block \(layer)")
+                }
+            } else {
+                let refined = try refinement.run(layer, all, streams) {
+                    try step("refine block \(layer)")
+                }
+                compressed = Compressed(matrices: refined.fitted, others: refined.others)
+                pass.replace(by: refined.block)
+            }
+        }
         try pass.finish { try step("block \(layer)") }
-        return all
+        return compressed
     }
 
     /// Fits the units of block `layer` on the dense model's inputs, or the weights alone.
     /// - Parameter step: called after every matrix of the block.
-    func compress(_ layer: Int, step: (String) throws -> Void) throws -> [Fitted] {
+    func compress(_ layer: Int, step: (String) throws -> Void) throws -> Compressed {
         var all: [Fitted] = []
         var known: (places: [FitUnit.InputPlace], moment: SecondMoment?)?
         for projection in Projection.allCases {
@@ -85,7 +113,7 @@ struct BlockCompressor {
             }
             try step(projection.rawValue)
         }
-        return all
+        return Compressed(matrices: all)
     }
 
     // MARK: Moments

@@ -12,6 +12,8 @@ struct BlockStreams {
     /// Between attention and feed-forward; removed when the block is done.
     let denseMiddle: HiddenStateFile
     let compressedMiddle: HiddenStateFile
+    /// What a refined block aims at; removed when it is done.
+    let target: HiddenStateFile
     /// What the next block reads; `nil` after the last.
     let nextDense: HiddenStateFile?
     let nextCompressed: HiddenStateFile?
@@ -25,6 +27,8 @@ struct BlockPass {
     /// the widest layer, which is the largest thing that a fit holds.
     private var dense: DecoderBlock?
     private var compressed: DecoderBlock
+    /// Whether its first half is another than that which wrote the middle states.
+    private var isRefined = false
     private let streams: BlockStreams
     private let rotary: RotaryTables
     /// Share of the dense model's outputs in what the fits aim at; the rest is the dense weight on the
@@ -81,6 +85,12 @@ struct BlockPass {
             try weight.converted(to: .float32), bias: compressed[projection].bias)
     }
 
+    /// Puts a refined block in place of the fitted one.
+    mutating func replace(by block: DecoderBlock) {
+        compressed = block
+        isRefined = true
+    }
+
     /// Runs up to the layers of `input`, all before which are replaced already.
     /// - Parameter projections: those that are to be fitted.
     /// - Returns: `nil` where none is.
@@ -124,9 +134,10 @@ struct BlockPass {
     /// Writes what the next block of the compressed model reads.
     func finish(step: () throws -> Void) throws {
         if let writer = try streams.nextCompressed?.create() {
-            let reader = try streams.compressedMiddle.open()
+            let reader = try (isRefined ? streams.compressed : streams.compressedMiddle).open()
             for window in 0..<reader.windows {
-                let middle = try reader.window(window, on: device)
+                var middle = try reader.window(window, on: device)
+                if isRefined { middle = try self.middle(compressed, middle) }
                 let written = try compressed[.down](input(.gated, of: compressed, middle))
                 try writer.write(try middle + written, window: window)
                 try step()
@@ -153,14 +164,16 @@ struct BlockPass {
         }
     }
 
+    /// The hidden state after attention.
+    private func middle(_ block: DecoderBlock, _ x: Tensor) throws -> Tensor {
+        try x + block[.output](input(.attended, of: block, x))
+    }
+
     private func writeMiddle(_ dense: DecoderBlock, _ step: () throws -> Void) throws {
         let reader = try streams.dense.open()
         let other = try streams.compressed.open()
         let writer = try streams.denseMiddle.create()
         let otherWriter = try streams.compressedMiddle.create()
-        func middle(_ block: DecoderBlock, _ x: Tensor) throws -> Tensor {
-            try x + block[.output](input(.attended, of: block, x))
-        }
         for window in 0..<reader.windows {
             try writer.write(
                 try middle(dense, try reader.window(window, on: device)), window: window)

@@ -116,8 +116,10 @@ package struct CompressStage {
         let fit = settings.fit
         let windows = fit.readsText ? try run.calibrationWindows(calibration) : []
         if fit.readsText { try CalibrationText.check(windows, against: configuration) }
+        let refinement = refinement(checkpoint, configuration)
         let stepsPerBlock =
             (fit.anchor == nil ? 0 : BlockPass.passes * windows.count) + Projection.allCases.count
+            + (refinement?.steps(windows: windows.count) ?? 0)
         let stepsOfMoments =
             (momentExtent?.passes ?? 0) * windows.count * configuration.layerCount
         let total = configuration.layerCount * stepsPerBlock + stepsOfMoments
@@ -132,7 +134,8 @@ package struct CompressStage {
         }
         let compressor = BlockCompressor(
             checkpoint: checkpoint, configuration: configuration, fit: fit,
-            units: plan.units(configuration), moments: moments, device: device)
+            units: plan.units(configuration), moments: moments, refinement: refinement,
+            device: device)
         var done = stepsOfMoments
         func step(_ note: String) throws {
             done += 1
@@ -148,7 +151,7 @@ package struct CompressStage {
                 continue
             }
             var streams: BlockStreams?
-            let fitted: [BlockCompressor.Fitted]
+            let block: BlockCompressor.Compressed
             if let anchor = fit.anchor {
                 let files = blockStreams(layer, windows, configuration, run)
                 streams = files
@@ -156,13 +159,13 @@ package struct CompressStage {
                     try files.dense.writeEmbeddings(
                         of: windows, .checkpoint(checkpoint), configuration, on: device)
                 }
-                fitted = try compressor.compress(layer, anchor: anchor, files, step: step)
+                block = try compressor.compress(layer, anchor: anchor, files, step: step)
             } else {
-                fitted = try compressor.compress(layer, step: step)
+                block = try compressor.compress(layer, step: step)
             }
-            try BlockRecord.write(fitted.map(\.record), to: run.recordPath(layer))
-            try writeParts(of: fitted, to: run.partsPath(layer))
-            records += fitted.map(\.record)
+            try BlockRecord.write(block.matrices.map(\.record), to: run.recordPath(layer))
+            try writeParts(of: block, to: run.partsPath(layer))
+            records += block.matrices.map(\.record)
             // No later run reads these again: the block's matrices and the next states are on disk.
             try streams?.dense.remove()
             try streams?.compressed.remove()
@@ -172,6 +175,17 @@ package struct CompressStage {
             records.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         records = configuration.linearModules.compactMap { found[$0.name] }
         return (records, windows.count * (windows.first?.count ?? 0))
+    }
+
+    private func refinement(
+        _ checkpoint: Checkpoint, _ configuration: ModelConfiguration
+    ) -> BlockRefinement? {
+        guard let refine = settings.fit.refinement, let anchor = settings.fit.anchor else {
+            return nil
+        }
+        return BlockRefinement(
+            settings: refine, anchor: anchor, checkpoint: checkpoint,
+            configuration: configuration, seed: settings.seed, device: device)
     }
 
     /// The dense model's moments that the fits want.
@@ -195,16 +209,16 @@ package struct CompressStage {
             // Both models read the same embeddings.
             compressed: file(layer == 0 ? .dense : .compressed, layer),
             denseMiddle: file(.denseMiddle, layer),
-            compressedMiddle: file(.compressedMiddle, layer),
+            compressedMiddle: file(.compressedMiddle, layer), target: file(.target, layer),
             nextDense: isLast ? nil : file(.dense, layer + 1),
             nextCompressed: isLast ? nil : file(.compressed, layer + 1))
     }
 
     // MARK: Files
 
-    private func writeParts(of fitted: [BlockCompressor.Fitted], to path: String) throws {
-        var parts: [(name: String, tensor: Tensor)] = []
-        for matrix in fitted {
+    private func writeParts(of block: BlockCompressor.Compressed, to path: String) throws {
+        var parts: [NamedTensor] = try block.others.map { ($0.name, try $0.tensor.moved(to: .cpu)) }
+        for matrix in block.matrices {
             for (patch, fitted) in zip(matrix.matrix.patches, matrix.patches) {
                 for (part, tensor) in fitted.weight.parts
                 where !matrix.sharesInput || part != Format.inputPart {
@@ -228,12 +242,13 @@ package struct CompressStage {
     ) throws {
         let compressed = plan.matrices.filter(\.isCompressed)
         let replaced = Set(compressed.map { "\($0.name).weight" })
-        let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
-        for name in kept where checkpoint.info(name)?.elementType.isFloatingPoint == true {
-            try checkpoint.requireFinite(name)
-        }
         let blocks = try (0..<configuration.layerCount).map {
             try SafetensorsFile(run.partsPath($0))
+        }
+        let made = Set(blocks.flatMap { $0.tensors.map(\.name) })
+        let kept = checkpoint.tensorNames.filter { !replaced.contains($0) && !made.contains($0) }
+        for name in kept where checkpoint.info(name)?.elementType.isFloatingPoint == true {
+            try checkpoint.requireFinite(name)
         }
         let manifest = try CompressionManifest(
             source: plan.source, plan: plan, matrices: try compressed.map(CompressedMatrix.init))

@@ -69,6 +69,8 @@ struct CompressionRun {
         /// Those between its attention and its feed-forward layers.
         case denseMiddle = "dense-middle"
         case compressedMiddle = "compressed-middle"
+        /// What a refined block aims at.
+        case target
     }
 
     func statesPath(_ states: States, _ layer: Int) -> String {

@@ -61,15 +61,20 @@ extension Linear.Weight {
 extension Linear.Weight {
     /// The same with its values in another type.
     package func converted(to type: ElementType) throws -> Linear.Weight {
+        try mapTensors { try $0.converted(to: type) }
+    }
+
+    /// The same with every value tensor transformed; row numbers follow the values to their device.
+    package func mapTensors(_ transform: (Tensor) throws -> Tensor) throws -> Linear.Weight {
         switch self {
-        case .dense(let matrix): .dense(try matrix.converted(to: type))
-        case .network(let network): .network(try network.mapTensors { try $0.converted(to: type) })
+        case .dense(let matrix): .dense(try transform(matrix))
+        case .network(let network): .network(try network.mapTensors(transform))
         case .patches(let matrix):
             .patches(
                 PatchedMatrix(
                     rows: matrix.rows, columns: matrix.columns,
                     patches: try matrix.patches.map {
-                        PatchedMatrix.Patch($0.region, try $0.weight.converted(to: type))
+                        PatchedMatrix.Patch($0.region, try $0.weight.mapTensors(transform))
                     }))
         }
     }

@@ -29,6 +29,22 @@ struct FitArguments: ParsableArguments {
     @Flag(help: "Fit the weights alone, without calibration text: --metric none --one-sided.")
     var unweighted = false
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp(
+            "Train each block after it is fitted, towards what the dense model's returns (default: off). Steps of AdamW on the calibration text; on a GPU seconds a block."
+        ))
+    var refine: Bool?
+
+    @Option(help: "Steps of --refine for each block (default: 200).")
+    var refineSteps: Int?
+
+    @Option(help: "Highest learning rate of --refine (default: 1e-4).")
+    var refineRate: Double?
+
+    @Option(help: "Calibration windows in a step of --refine (default: 8).")
+    var refineWindows: Int?
+
     enum Sides: EnumerableFlag {
         case twoSided, oneSided
     }
@@ -42,6 +58,10 @@ struct FitArguments: ParsableArguments {
         }
         if unweighted, metric ?? .weights != .weights || sides == .twoSided {
             throw ValidationError("--unweighted says what --metric and --two-sided would")
+        }
+        if refine != true, refineSteps != nil || refineRate != nil || refineWindows != nil {
+            throw ValidationError(
+                "--refine-steps, --refine-rate and --refine-windows need --refine")
         }
         if let anchor, anchor > 0, unweighted || metric ?? .full != .full {
             throw ValidationError("--anchor needs --metric full")
@@ -60,6 +80,12 @@ struct FitArguments: ParsableArguments {
         if let metric { fit.metric = metric }
         // Another metric given explicitly is a wish for fits without an anchor.
         if fit.metric != .full, metric != nil || unweighted { fit.anchor = nil }
+        if let refine {
+            fit.refinement = refine ? fit.refinement ?? FitSettings.Refinement() : nil
+        }
+        if let refineSteps { fit.refinement?.steps = refineSteps }
+        if let refineRate { fit.refinement?.learningRate = refineRate }
+        if let refineWindows { fit.refinement?.windowsPerStep = refineWindows }
         try fit.validate()
         return fit
     }
