@@ -54,7 +54,7 @@ let package = Package(
             ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
-        target("Evaluate", ["Tensors", "Artifacts", "Text", "Models"]),
+        target("Evaluate", ["Tensors", "Artifacts", "Text", "Models", "Generate"]),
         target(
             "Compare",
             [
