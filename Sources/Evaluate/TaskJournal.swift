@@ -35,30 +35,43 @@ package final class TaskJournal {
         let document: Int
     }
 
-    private let file: String?
+    /// Where all answers go in the end, and what gives them; nil in memory.
+    private let target: (file: String, settings: Settings)?
     private var unfinished: FileHandle?
+    private var goesOn = false
     private var known: [Key: TaskItem] = [:]
     /// Answers of this run, those that were known included, in the order of its tasks.
     package private(set) var items: [TaskItem] = []
 
     /// Keeps answers in memory only.
-    package init() { file = nil }
+    package init() { target = nil }
 
-    /// Goes on with what an earlier run with the same settings left beside `file`.
+    /// Goes on with what an earlier run with the same settings left beside `file`. Nothing is written before
+    /// there is an answer.
     /// - Parameter startsOver: whether to forget what another run left.
     package init(_ file: String, _ settings: Settings, startsOver: Bool) throws {
-        self.file = file
+        target = (file, settings)
         let path = Self.unfinishedPath(file)
         if FileManager.default.fileExists(atPath: path), !startsOver {
             try read(path, settings)
-        } else {
-            try AtomicFile.write(Self.line(settings), to: path)
+            goesOn = true
         }
+    }
+
+    /// The unfinished file, locked against other runs.
+    private func open(_ file: String, _ settings: Settings) throws -> FileHandle {
+        if let unfinished { return unfinished }
+        let path = Self.unfinishedPath(file)
+        if !goesOn { try AtomicFile.write(try Self.line(settings), to: path) }
         guard let handle = FileHandle(forUpdatingAtPath: path) else {
             throw JournalError.unwritable(file: path)
         }
+        guard flock(handle.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw JournalError.inUse(file: path)
+        }
         try handle.seekToEnd()
         unfinished = handle
+        return handle
     }
 
     private static func unfinishedPath(_ file: String) -> String { file + ".unfinished" }
@@ -77,7 +90,7 @@ package final class TaskJournal {
             else { throw JournalError.otherRun(file: path) }
             for line in lines.dropFirst() {
                 let item = try decoder.decode(TaskItem.self, from: line)
-                known[Key(item)] = item
+                known[Key(model: item.model, task: item.task, document: item.document)] = item
             }
         } catch is DecodingError {
             throw JournalError.otherRun(file: path)
@@ -105,18 +118,19 @@ package final class TaskJournal {
 
     func record(_ new: [TaskItem]) throws {
         items += new
-        guard let unfinished else { return }
-        try unfinished.write(contentsOf: Data(try new.flatMap(Self.line)))
-        try unfinished.synchronize()
+        guard let target else { return }
+        let handle = try open(target.file, target.settings)
+        try handle.write(contentsOf: Data(try new.flatMap(Self.line)))
+        try handle.synchronize()
     }
 
     /// Writes all answers to the file.
     package func finish() throws {
-        guard let file else { return }
-        try AtomicFile.write(try items.flatMap(Self.line), to: file)
+        guard let target else { return }
+        try AtomicFile.write(try items.flatMap(Self.line), to: target.file)
+        try FileManager.default.removeItem(atPath: Self.unfinishedPath(target.file))
         try unfinished?.close()
         unfinished = nil
-        try FileManager.default.removeItem(atPath: Self.unfinishedPath(file))
     }
 
     private static func line(_ value: some Encodable) throws -> [UInt8] {
@@ -128,21 +142,17 @@ package final class TaskJournal {
     }
 }
 
-extension TaskJournal.Key {
-    fileprivate init(_ item: TaskItem) {
-        self.init(model: item.model, task: item.task, document: item.document)
-    }
-}
-
 package enum JournalError: Error, CustomStringConvertible {
     case otherRun(file: String)
     case unwritable(file: String)
+    case inUse(file: String)
 
     package var description: String {
         switch self {
         case .otherRun(let file):
             "\(file): left by a run with another checkpoint or other settings; remove it or pass --overwrite"
         case .unwritable(let file): "\(file): cannot be written"
+        case .inUse(let file): "\(file): another run is writing it"
         }
     }
 }

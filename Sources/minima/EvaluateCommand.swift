@@ -6,7 +6,7 @@ import Tensors
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
-        abstract: "Measure a model's perplexity and accuracy, and how far it is from a reference model.",
+        abstract: "Measure perplexity and task accuracy, and the distance from a reference model.",
         discussion: """
             Each text is tokenized without special tokens, cut into windows of --window inputs, and every \
             token after the first is predicted from those before it in its window; a last partial window is \

@@ -1,6 +1,6 @@
 /// ARC-Challenge (Clark et al. 2018, arXiv 1803.05457): science questions with three to five answers. Fields:
 /// `question`, `choices` with `text` and `label` (lists of equal length), `answerKey`.
-struct ARCDocument: TaskDocument, Equatable {
+struct ARCDocument: TaskDocument {
     struct Choices: Decodable, Equatable {
         let text: [String]
         let label: [String]

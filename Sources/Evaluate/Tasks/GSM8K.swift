@@ -1,6 +1,6 @@
 /// GSM8K (Cobbe et al. 2021, arXiv 2110.14168): word problems; the model writes its answer. Fields: `question`,
 /// `answer` (ends with `#### NUMBER`).
-struct GSM8KDocument: TaskDocument, Equatable {
+struct GSM8KDocument: TaskDocument {
     private let text: String
     let answer: String
 

@@ -1,6 +1,6 @@
 /// HellaSwag (Zellers et al. 2019, arXiv 1905.07830): which of four endings goes on. Fields: `endings`, `label`, and
 /// `activity_label`, `ctx_a`, `ctx_b` or all three in `activity_and_ctx`.
-struct HellaSwagDocument: TaskDocument, Equatable {
+struct HellaSwagDocument: TaskDocument {
     let question: String
     private let endings: [String]
     private let label: Int

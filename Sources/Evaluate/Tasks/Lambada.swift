@@ -1,6 +1,6 @@
 /// LAMBADA (Paperno et al. 2016, arXiv 1606.06031) as `lambada_openai`: is the last word what the model would write,
 /// and how likely is it. Fields: `text`, or `context` and `continuation`, which a space joins.
-struct LambadaDocument: TaskDocument, Equatable {
+struct LambadaDocument: TaskDocument {
     private let context: String
     private let lastWord: String
 

@@ -123,7 +123,7 @@ struct LikelihoodBatches {
             let wider = max(width, longest(rows))
             let isFull = (pending.rows.count + rows.count) * wider > tokensAtOnce
             if !pending.rows.isEmpty, isFull || length != pendingLength {
-                batches.append(pending)
+                appendParts(of: pending, tokensAtOnce)
                 pending = Batch(prefixes: [], rows: [])
                 width = 0
             }
@@ -132,7 +132,22 @@ struct LikelihoodBatches {
             pending.prefixes.append(Array(rows[0].inputs.prefix(length)))
             (pendingLength, width) = (length, max(width, longest(rows)))
         }
-        if !pending.rows.isEmpty { batches.append(pending) }
+        if !pending.rows.isEmpty { appendParts(of: pending, tokensAtOnce) }
+    }
+
+    /// Cuts a batch where its rows become so short that filling them up costs more than another pass.
+    private mutating func appendParts(of batch: Batch, _ tokensAtOnce: Int) {
+        var part: [(prefix: Int, row: Row)] = []
+        for row in batch.rows.sorted(by: { Self.isLonger($0.row, $1.row) }) {
+            let width = part.first?.row.inputs.count ?? 0
+            let isLarge = width * part.count >= tokensAtOnce / 16
+            if isLarge, Double(row.row.inputs.count) < 0.85 * Double(width) {
+                batches.append(Batch(prefixes: batch.prefixes, rows: part))
+                part = []
+            }
+            part.append(row)
+        }
+        batches.append(Batch(prefixes: batch.prefixes, rows: part))
     }
 
     private static func dropping(_ count: Int, _ row: Row) -> Row {

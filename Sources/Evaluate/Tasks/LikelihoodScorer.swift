@@ -36,7 +36,7 @@ struct LikelihoodScorer {
         var known: (prefixes: [[Int]], cache: KVCache)?
         for batch in plan.batches {
             try withoutGradients {
-                // Batches of one long prefix follow one another.
+                // Batches of the same prefixes follow one another.
                 if known?.prefixes != batch.prefixes { known = nil }
                 if known == nil, let cache = try prefixCache(batch.prefixes) {
                     known = (batch.prefixes, cache)

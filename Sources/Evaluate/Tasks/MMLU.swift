@@ -1,6 +1,6 @@
 /// MMLU (Hendrycks et al. 2020, arXiv 2009.03300): 57 subjects, four choices; each choice is its letter. Fields:
 /// `question`, `subject`, `choices` (four), `answer` (0 to 3).
-struct MMLUDocument: TaskDocument, Equatable {
+struct MMLUDocument: TaskDocument {
     private let text: String
     let subject: String
     private let choices: [String]

@@ -1,7 +1,7 @@
 import Artifacts
 
 /// One line of a task's file: how it reads as a question, and as an example with its answer.
-protocol TaskDocument: Decodable {
+protocol TaskDocument: Decodable, Equatable {
     /// What is wrong with it, though its fields are there.
     var fault: String? { get }
     /// What a few-shot example shows before its answer.
@@ -9,8 +9,6 @@ protocol TaskDocument: Decodable {
     var answer: String { get }
     /// - Parameter preamble: description and few-shot examples; what the question stands behind.
     func query(after preamble: String) -> TaskQuery
-    /// Whether the two are the same document, so that none is its own example.
-    static func == (a: Self, b: Self) -> Bool
 }
 
 /// A context and what may follow it.

@@ -1,7 +1,7 @@
 /// WinoGrande (Sakaguchi et al. 2019, arXiv 1907.10641), scored on what stands behind the blank ("partial
 /// evaluation", Trinh and Le 2018): after which option is the rest of the sentence likelier. Fields: `sentence`
 /// with one `_`, `option1`, `option2`, `answer` ("1" or "2").
-struct WinoGrandeDocument: TaskDocument, Equatable {
+struct WinoGrandeDocument: TaskDocument {
     private let sentence: String
     private let option1: String
     private let option2: String
