@@ -54,7 +54,8 @@ let package = Package(
             ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
-        target("Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+        target(
+            "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         target(
             "Compare",
             [

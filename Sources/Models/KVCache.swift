@@ -37,6 +37,24 @@ package struct KVCache {
     /// Counts `tokens` more as seen, once every layer has been extended by them.
     package mutating func advance(by tokens: Int) { length += tokens }
 
+    /// A cache of its own for every index: the tokens that the sequence at that index has seen, with room
+    /// for `tokens` more.
+    /// - Parameter indices: int64 `[sequences]`, into this cache's batch.
+    package func selecting(_ indices: Tensor, reserving tokens: Int) throws -> KVCache {
+        var selected = KVCache(layers: layers.count, capacity: length + tokens)
+        selected.length = length
+        func copied(_ stored: Tensor) throws -> Tensor {
+            let wanted = try stored.narrowed(2, 0..<length).selecting(indices, along: 0)
+            let larger = try Self.reserve(wanted, selected.capacity)
+            try larger.narrowed(2, 0..<length).assign(wanted)
+            return larger
+        }
+        selected.layers = try layers.map { layer in
+            try layer.map { (try copied($0.keys), try copied($0.values)) }
+        }
+        return selected
+    }
+
     private static func reserve(_ like: Tensor, _ capacity: Int) throws -> Tensor {
         let shape = like.shape
         return try Tensor.zeros(

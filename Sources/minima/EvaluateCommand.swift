@@ -1,11 +1,12 @@
 import ArgumentParser
 import Evaluate
 import Foundation
+import Tensors
 
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
-        abstract: "Measure a model's perplexity, and how far it is from a reference model.",
+        abstract: "Measure perplexity and task accuracy, and the distance from a reference model.",
         discussion: """
             Each text is tokenized without special tokens, cut into windows of --window inputs, and every \
             token after the first is predicted from those before it in its window; a last partial window is \
@@ -15,14 +16,27 @@ struct EvaluateCommand: ParsableCommand {
 
               minima evaluate Models/tiny --text Examples/evaluation.txt
               minima evaluate tiny-65 --reference Models/tiny --text a.txt b.txt.xz --windows 40 --json
+
+            Benchmark tasks are scored as lm-evaluation-harness 0.4 scores them, and metrics have its names. Their \
+            documents are JSON lines with the fields of the data sets on the Hugging Face hub, below --task-data:
+              lambada/lambada_openai.jsonl             text (or context and continuation)
+              hellaswag/validation.jsonl               activity_label, ctx_a, ctx_b (or activity_and_ctx), endings, label
+              arc-challenge/test.jsonl or validation   question, choices {text, label}, answerKey
+              winogrande/validation.jsonl              sentence, option1, option2, answer
+              mmlu/test.jsonl, dev.jsonl (examples)    question, subject, choices, answer
+              gsm8k/test.jsonl, train.jsonl (examples) question, answer
+            Each may be compressed (.xz, .gz). Few-shot examples of the other tasks come from their train.jsonl.
+
+              minima evaluate tiny-65 --reference Models/tiny --tasks hellaswag,arc-challenge --task-data eval
             """)
 
     @Argument(help: "Folder of the model.", completion: .directory)
     var model: String
 
     @Option(
-        parsing: .upToNextOption, help: "Files of text; at least one.", completion: .file())
-    var text: [String]
+        parsing: .upToNextOption, help: "Files of text to measure perplexity on.",
+        completion: .file())
+    var text: [String] = []
 
     @Option(help: "Folder of the model to compare with: mean KL divergence and top-1 agreement.")
     var reference: String?
@@ -39,11 +53,14 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: "Type to compute in: float32 or bfloat16.")
     var dtype = ComputeType.float32
 
+    @OptionGroup(title: "Benchmark tasks") var benchmark: TaskOptions
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        if text.isEmpty { throw ValidationError("--text needs at least one file") }
+        if text.isEmpty, benchmark.tasks.isEmpty {
+            throw ValidationError("nothing to measure: pass --text, --tasks or both")
+        }
         if window < 1 { throw ValidationError("--window must be 1 or more") }
         if let stride, !(1...window).contains(stride) {
             throw ValidationError("--stride must be from 1 to --window")
@@ -52,8 +69,19 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     func run() throws {
+        let device = try compute.resolve()
+        let perplexity = text.isEmpty ? nil : try measurePerplexity(on: device)
+        let tasks = benchmark.tasks.isEmpty ? nil : try measureTasks(on: device)
+        if output.json {
+            try output.printJSON(Measurements(perplexity: perplexity, tasks: tasks))
+        } else {
+            print([perplexity?.table, tasks?.table].compactMap { $0 }.joined(separator: "\n\n"))
+        }
+    }
+
+    private func measurePerplexity(on device: Device) throws -> EvaluationReport {
         var stage = EvaluateStage(model: model, texts: text)
-        stage.device = try compute.resolve()
+        stage.device = device
         stage.reference = reference
         stage.window = window
         stage.stride = stride ?? window
@@ -70,7 +98,37 @@ struct EvaluateCommand: ParsableCommand {
             try line.update(done, note: note)
         }
         lines.values.forEach { $0.finish() }
-        if output.json { try output.printJSON(report) } else { print(report.table) }
+        return report
+    }
+
+    private func measureTasks(on device: Device) throws -> TaskReport {
+        var stage = TaskStage(
+            model: model, tasks: benchmark.tasks, folder: benchmark.taskData ?? "")
+        stage.device = device
+        stage.reference = reference
+        stage.elementType = dtype.elementType
+        stage.limit = benchmark.limit
+        stage.shots = benchmark.shots
+        return try benchmark.run(stage, isQuiet: output.quiet || output.json)
+    }
+}
+
+/// One JSON object of what was measured: that of the texts, with the tasks in its member `tasks`.
+private struct Measurements: Encodable {
+    let perplexity: EvaluationReport?
+    let tasks: TaskReport?
+
+    private enum CodingKeys: String, CodingKey { case tasks }
+
+    func encode(to encoder: any Encoder) throws {
+        guard let perplexity else {
+            try tasks?.encode(to: encoder)
+            return
+        }
+        try perplexity.encode(to: encoder)
+        guard let tasks else { return }
+        var members = encoder.container(keyedBy: CodingKeys.self)
+        try members.encode(tasks.tasks, forKey: .tasks)
     }
 }
 

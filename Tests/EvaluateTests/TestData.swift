@@ -13,10 +13,11 @@ enum TestData {
     }()
 
     static let data = environment["MINIMA_DATA"] ?? "\(root)/../shared"
-    /// MINIMA_REFERENCE names the tokenizers' reference (see TextTests); perplexities are beside it.
-    static let reference =
-        (environment["MINIMA_REFERENCE"] ?? "\(root)/.build/reference/tokenizers")
-        + "/../perplexity"
+    /// MINIMA_REFERENCE names the tokenizers' reference (see TextTests); perplexities and tasks are beside it.
+    private static let references =
+        (environment["MINIMA_REFERENCE"] ?? "\(root)/.build/reference/tokenizers") + "/.."
+    static let reference = references + "/perplexity"
+    static let taskReference = references + "/tasks"
 
     static let hasData = available(
         data + "/data/wikitext2/wiki.test.raw", variable: "MINIMA_DATA",
@@ -25,6 +26,11 @@ enum TestData {
         hasData
         && available(
             reference + "/tiny.wiki.test.raw.json", variable: "MINIMA_REFERENCE (make reference)",
+            required: "MINIMA_REQUIRE_REFERENCE")
+    static let hasTaskReference =
+        hasData
+        && available(
+            taskReference + "/few-shot/gsm8k.json", variable: "MINIMA_REFERENCE (make reference)",
             required: "MINIMA_REQUIRE_REFERENCE")
 
     /// The model that is part of the repository.

@@ -30,7 +30,7 @@ package struct DocumentReader {
         let document =
             switch corpus.format {
             case .plainText: try nextPlain()
-            case .jsonLines(let field): try nextLine(field)
+            case .jsonLines(let field): try nextText(field)
             }
         if let document {
             if !document.isEmpty { hasText = true }
@@ -126,14 +126,19 @@ package struct DocumentReader {
 
     // MARK: JSON lines
 
-    private mutating func nextLine(_ field: String) throws(CorpusError) -> [UInt8]? {
+    /// The next line that is not blank, as it stands in the file, and its number from 1; nil after the last.
+    package mutating func nextLine() throws(CorpusError) -> (number: Int, bytes: [UInt8])? {
         while let range = try nextRange(endingAt: [0x0A]) {
             line += 1
             let bytes = Array(buffer[range])
             if bytes.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
-            return try text(of: bytes, field)
+            return (line, bytes)
         }
         return nil
+    }
+
+    private mutating func nextText(_ field: String) throws(CorpusError) -> [UInt8]? {
+        try nextLine().map { (line) throws(CorpusError) in try text(of: line.bytes, field) }
     }
 
     private func text(of bytes: [UInt8], _ field: String) throws(CorpusError) -> [UInt8] {
