@@ -255,6 +255,13 @@ int ct_to(const ct_tensor *t, ct_dtype type, ct_device_kind kind, int index, boo
     });
 }
 
+int ct_upload(const ct_tensor *t, ct_device_kind kind, int index, ct_tensor **out) {
+    return made(out, [&] {
+        if (kind == CT_CPU) return t->value;
+        // Only from pinned memory does the host not wait for the device.
+        return t->value.pin_memory().to(device_of(kind, index), t->value.scalar_type(), /*non_blocking=*/true);
+    });
+}
 int ct_contiguous(const ct_tensor *t, ct_tensor **out) {
     return made(out, [&] { return t->value.contiguous(); });
 }
@@ -418,6 +425,18 @@ int ct_addmm_(ct_tensor *t, const ct_tensor *a, const ct_tensor *b, double beta,
 int ct_index_copy_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
     return guarded([&] { t->value.index_copy_(dim, index->value, source->value); });
 }
+int ct_exp_(ct_tensor *t) {
+    return guarded([&] { t->value.exp_(); });
+}
+int ct_multiply_(ct_tensor *t, const ct_tensor *factor) {
+    return guarded([&] { t->value.mul_(factor->value); });
+}
+int ct_scatter_add_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
+    return guarded([&] { t->value.scatter_add_(dim, index->value, source->value); });
+}
+int ct_scatter_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
+    return guarded([&] { t->value.scatter_(dim, index->value, source->value); });
+}
 
 // Reductions
 
@@ -482,8 +501,15 @@ int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out) 
 int ct_softmax(const ct_tensor *t, int64_t dim, bool logarithm, ct_tensor **out) {
     return made(out, [&] { return logarithm ? t->value.log_softmax(dim) : t->value.softmax(dim); });
 }
+int ct_log_softmax_float(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return at::log_softmax(t->value, -1, at::kFloat); });
+}
 int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out) {
-    return made(out, [&] { return at::silu(gate->value).mul_(up->value); });
+    return made(out, [&] {
+        auto activated = at::silu(gate->value);
+        // In place, autograd would keep a copy of what is overwritten.
+        return activated.requires_grad() ? activated.mul(up->value) : activated.mul_(up->value);
+    });
 }
 
 int ct_rms_norm(const ct_tensor *t, const ct_tensor *weight, double epsilon, ct_tensor **out) {
@@ -576,5 +602,29 @@ int ct_gradients(const ct_tensor *output, ct_tensor *const *inputs, int count, c
     return guarded([&] {
         auto found = torch::autograd::grad({output->value}, values(inputs, count));
         for (int i = 0; i < count; i++) gradients[i] = new ct_tensor{found[i]};
+    });
+}
+int ct_pulled_back(const ct_tensor *output, const ct_tensor *upstream, ct_tensor *const *inputs, int count,
+                   ct_tensor **gradients) {
+    return guarded([&] {
+        auto found = torch::autograd::grad({output->value}, values(inputs, count), {upstream->value});
+        for (int i = 0; i < count; i++) gradients[i] = new ct_tensor{found[i]};
+    });
+}
+
+// Optimisation
+
+int ct_total_norm(ct_tensor *const *tensors, int count, ct_tensor **out) {
+    return made(out, [&] { return at::linalg_vector_norm(at::stack(at::_foreach_norm(values(tensors, count)))); });
+}
+int ct_adamw_(ct_tensor *const *parameters, ct_tensor *const *gradients, ct_tensor *const *means,
+              ct_tensor *const *squares, int count, const ct_tensor *step, double rate, double beta1, double beta2,
+              double decay, double epsilon, const ct_tensor *divisor, const ct_tensor *skip) {
+    return guarded([&] {
+        // The kernels only read the step, so that one tensor serves all.
+        std::vector<at::Tensor> steps(count, step->value);
+        at::_fused_adamw_(values(parameters, count), values(gradients, count), values(means, count),
+                          values(squares, count), /*max_exp_avg_sqs=*/{}, steps, rate, beta1, beta2, decay, epsilon,
+                          /*amsgrad=*/false, /*maximize=*/false, optional(divisor), optional(skip));
     });
 }

@@ -17,7 +17,15 @@ package struct CausalLanguageModel {
         as type: ElementType = .float32, on device: Device = .cpu
     ) throws {
         try checkpoint.validate(against: configuration)
-        let loader = WeightLoader(checkpoint, as: type, on: device)
+        try self.init(.checkpoint(checkpoint), configuration, as: type, on: device)
+    }
+
+    /// Takes weights that are known to be those of `configuration`.
+    package init(
+        _ source: WeightSource, _ configuration: ModelConfiguration,
+        as type: ElementType = .float32, on device: Device = .cpu
+    ) throws {
+        let loader = WeightLoader(source, as: type, on: device)
         self.configuration = configuration
         ends = try ModelEnds(of: configuration, from: loader)
         blocks = try (0..<configuration.layerCount).map {
@@ -28,7 +36,7 @@ package struct CausalLanguageModel {
             sum + Projection.allCases.reduce(0) { $0 + block[$1].parameterCount }
         }
         linearParameterCount =
-            try counted - (checkpoint.manifest?.repeatedParameterCount() ?? 0)
+            try counted - (source.manifest?.repeatedParameterCount() ?? 0)
     }
 
     package var device: Device { ends.embedding.device }

@@ -35,6 +35,13 @@ package struct WeightLoader {
         switch source {
         case .checkpoint(let opened): checkpoint = opened
         case .random(let model): return try model.tensor(name, as: type, on: device)
+        case .tensors(let tensors, _):
+            guard let tensor = tensors[name] else {
+                preconditionFailure("'\(name)' is not among the tensors of the model in memory")
+            }
+            // Not copied where nothing is to be converted: gradients find their way back to it.
+            return try tensor.to(
+                tensor.elementType.isFloatingPoint ? type : tensor.elementType, device)
         }
         let stored = try checkpoint.tensor(named: name)
         let isValue = stored.elementType.isFloatingPoint
