@@ -1,13 +1,11 @@
-// See ctorch.h. One try/catch per function, written once in `guarded`.
-#include "ctorch.h"
+// See ctorch.h.
+#include "handles.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
-#include <c10/core/GradMode.h>
 #include <c10/core/CachingDeviceAllocator.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <malloc.h>
@@ -15,33 +13,9 @@
 #include <string>
 #include <vector>
 
-struct ct_tensor {
-    at::Tensor value;
-};
-
-namespace {
-
 thread_local std::string last_error;
 
-template <typename Body>
-int guarded(Body body) noexcept {
-    try {
-        body();
-        return CT_OK;
-    } catch (const c10::Error &error) {
-        last_error = error.what_without_backtrace();
-    } catch (const std::exception &error) {
-        last_error = error.what();
-    } catch (...) {
-        last_error = "unknown C++ exception";
-    }
-    return CT_FAILED;
-}
-
-template <typename Make>
-int made(ct_tensor **out, Make make) noexcept {
-    return guarded([&] { *out = new ct_tensor{make()}; });
-}
+namespace {
 
 at::ScalarType scalar_type(ct_dtype type) {
     switch (type) {
@@ -93,19 +67,7 @@ at::TensorOptions options(ct_dtype type, ct_device_kind kind, int index) {
     return at::TensorOptions().dtype(scalar_type(type)).device(device_of(kind, index));
 }
 
-std::vector<at::Tensor> values(ct_tensor *const *tensors, int count) {
-    std::vector<at::Tensor> list;
-    list.reserve(count);
-    for (int i = 0; i < count; i++) list.push_back(tensors[i]->value);
-    return list;
-}
-
 at::IntArrayRef list(const int64_t *dims, int rank) { return {dims, static_cast<size_t>(rank)}; }
-
-std::optional<at::Tensor> optional(const ct_tensor *tensor) {
-    if (tensor == nullptr) return std::nullopt;
-    return tensor->value;
-}
 
 }  // namespace
 
@@ -570,61 +532,5 @@ int ct_lstsq(const ct_tensor *a, const ct_tensor *b, ct_tensor **x) {
         // gelsd tolerates rank deficiency; CUDA offers only gels.
         auto driver = a->value.is_cuda() ? "gels" : "gelsd";
         return std::get<0>(at::linalg_lstsq(a->value, b->value, std::nullopt, driver));
-    });
-}
-
-// Gradients
-
-int ct_set_gradients(bool enabled, bool *previous) {
-    return guarded([&] {
-        *previous = c10::GradMode::is_enabled();
-        c10::GradMode::set_enabled(enabled);
-    });
-}
-int ct_require_gradient(ct_tensor *t, bool required) {
-    return guarded([&] { t->value.set_requires_grad(required); });
-}
-int ct_requires_gradient(const ct_tensor *t, bool *out) {
-    return guarded([&] { *out = t->value.requires_grad(); });
-}
-int ct_backward(const ct_tensor *t) {
-    return guarded([&] { t->value.backward(); });
-}
-int ct_gradient(const ct_tensor *t, ct_tensor **out) {
-    return guarded([&] {
-        *out = t->value.grad().defined() ? new ct_tensor{t->value.grad()} : nullptr;
-    });
-}
-int ct_clear_gradient(ct_tensor *t) {
-    return guarded([&] { t->value.mutable_grad() = at::Tensor(); });
-}
-int ct_gradients(const ct_tensor *output, ct_tensor *const *inputs, int count, ct_tensor **gradients) {
-    return guarded([&] {
-        auto found = torch::autograd::grad({output->value}, values(inputs, count));
-        for (int i = 0; i < count; i++) gradients[i] = new ct_tensor{found[i]};
-    });
-}
-int ct_pulled_back(const ct_tensor *output, const ct_tensor *upstream, ct_tensor *const *inputs, int count,
-                   ct_tensor **gradients) {
-    return guarded([&] {
-        auto found = torch::autograd::grad({output->value}, values(inputs, count), {upstream->value});
-        for (int i = 0; i < count; i++) gradients[i] = new ct_tensor{found[i]};
-    });
-}
-
-// Optimisation
-
-int ct_total_norm(ct_tensor *const *tensors, int count, ct_tensor **out) {
-    return made(out, [&] { return at::linalg_vector_norm(at::stack(at::_foreach_norm(values(tensors, count)))); });
-}
-int ct_adamw_(ct_tensor *const *parameters, ct_tensor *const *gradients, ct_tensor *const *means,
-              ct_tensor *const *squares, int count, const ct_tensor *step, double rate, double beta1, double beta2,
-              double decay, double epsilon, const ct_tensor *divisor, const ct_tensor *skip) {
-    return guarded([&] {
-        // The kernels only read the step, so that one tensor serves all.
-        std::vector<at::Tensor> steps(count, step->value);
-        at::_fused_adamw_(values(parameters, count), values(gradients, count), values(means, count),
-                          values(squares, count), /*max_exp_avg_sqs=*/{}, steps, rate, beta1, beta2, decay, epsilon,
-                          /*amsgrad=*/false, /*maximize=*/false, optional(divisor), optional(skip));
     });
 }

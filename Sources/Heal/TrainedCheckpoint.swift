@@ -6,6 +6,8 @@ struct TrainedCheckpoint {
     let masters: MasterWeights
     /// Folder whose companion files are copied.
     let companions: String
+    /// Contents of others, by name.
+    let files: [String: [UInt8]]
     /// The type of every tensor in the file, by name.
     let types: [String: ElementType]
     let shapes: [String: [Int]]
@@ -14,6 +16,7 @@ struct TrainedCheckpoint {
     init(_ masters: MasterWeights, like checkpoint: Checkpoint) {
         self.masters = masters
         companions = checkpoint.folder
+        files = [:]
         let infos = checkpoint.tensorNames.compactMap { checkpoint.info($0) }
         types = Dictionary(
             infos.map { ($0.name, $0.elementType) }, uniquingKeysWith: { first, _ in first })
@@ -22,9 +25,13 @@ struct TrainedCheckpoint {
     }
 
     /// All in one type.
-    init(_ masters: MasterWeights, in type: ElementType, companions: String) {
+    init(
+        _ masters: MasterWeights, in type: ElementType, companions: String,
+        files: [String: [UInt8]]
+    ) {
         self.masters = masters
         self.companions = companions
+        self.files = files
         types = masters.tensors.mapValues { _ in type }
         shapes = masters.tensors.mapValues(\.shape)
     }
@@ -40,9 +47,9 @@ struct TrainedCheckpoint {
     }
 
     /// - Parameters:
-    ///   - files: others that belong into the folder.
+    ///   - report: contents of `heal.json`.
     ///   - original: where tensors that did not train are copied from.
-    func write(to path: String, files: [String: [UInt8]], original: Checkpoint?) throws {
+    func write(to path: String, report: [UInt8], original: Checkpoint?) throws {
         let names = masters.tensors.keys.sorted()
         let trained = Set(masters.trained.map(\.name))
         let writer = try CheckpointWriter(
@@ -50,7 +57,8 @@ struct TrainedCheckpoint {
             declaring: names.compactMap { name in
                 guard let type = types[name], let shape = shapes[name] else { return nil }
                 return TensorInfo(name: name, elementType: type, shape: shape)
-            }, manifest: masters.manifest, files: files)
+            }, manifest: masters.manifest,
+            files: files.merging([HealReport.file: report]) { first, _ in first })
         for name in names {
             if let original, !trained.contains(name) {
                 try writer.copy(name, from: original)

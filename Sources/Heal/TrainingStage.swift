@@ -110,7 +110,7 @@ struct TrainingStage {
             evaluations: zip(before, after).map { Self.evaluation($0, $1, parts.teacher != nil) })
         try folder.replace {
             try parts.checkpoint.write(
-                to: folder.path, files: [HealReport.file: try StrictJSON.encode(report)],
+                to: folder.path, report: try StrictJSON.encode(report),
                 original: parts.original)
         }
         try RunFolder.end(for: folder.path)
