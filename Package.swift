@@ -53,6 +53,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
+        target("Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         target(
             "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
@@ -67,7 +68,7 @@ let package = Package(
             name: "minima",
             dependencies: [
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
-                "Analyze", "Compress", "Generate", "Evaluate", "Compare", "Report",
+                "Analyze", "Compress", "Heal", "Generate", "Evaluate", "Compare", "Report",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swiftSettings),
 
@@ -79,6 +80,7 @@ let package = Package(
         tests(of: "Calibration", ["Tensors", "Artifacts", "Models"]),
         tests(of: "Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
+        tests(of: "Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(

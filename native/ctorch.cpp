@@ -1,13 +1,11 @@
-// See ctorch.h. One try/catch per function, written once in `guarded`.
-#include "ctorch.h"
+// See ctorch.h.
+#include "handles.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
-#include <c10/core/GradMode.h>
 #include <c10/core/CachingDeviceAllocator.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <malloc.h>
@@ -15,33 +13,9 @@
 #include <string>
 #include <vector>
 
-struct ct_tensor {
-    at::Tensor value;
-};
-
-namespace {
-
 thread_local std::string last_error;
 
-template <typename Body>
-int guarded(Body body) noexcept {
-    try {
-        body();
-        return CT_OK;
-    } catch (const c10::Error &error) {
-        last_error = error.what_without_backtrace();
-    } catch (const std::exception &error) {
-        last_error = error.what();
-    } catch (...) {
-        last_error = "unknown C++ exception";
-    }
-    return CT_FAILED;
-}
-
-template <typename Make>
-int made(ct_tensor **out, Make make) noexcept {
-    return guarded([&] { *out = new ct_tensor{make()}; });
-}
+namespace {
 
 at::ScalarType scalar_type(ct_dtype type) {
     switch (type) {
@@ -93,19 +67,7 @@ at::TensorOptions options(ct_dtype type, ct_device_kind kind, int index) {
     return at::TensorOptions().dtype(scalar_type(type)).device(device_of(kind, index));
 }
 
-std::vector<at::Tensor> values(ct_tensor *const *tensors, int count) {
-    std::vector<at::Tensor> list;
-    list.reserve(count);
-    for (int i = 0; i < count; i++) list.push_back(tensors[i]->value);
-    return list;
-}
-
 at::IntArrayRef list(const int64_t *dims, int rank) { return {dims, static_cast<size_t>(rank)}; }
-
-std::optional<at::Tensor> optional(const ct_tensor *tensor) {
-    if (tensor == nullptr) return std::nullopt;
-    return tensor->value;
-}
 
 }  // namespace
 
@@ -255,6 +217,13 @@ int ct_to(const ct_tensor *t, ct_dtype type, ct_device_kind kind, int index, boo
     });
 }
 
+int ct_upload(const ct_tensor *t, ct_device_kind kind, int index, ct_tensor **out) {
+    return made(out, [&] {
+        if (kind == CT_CPU) return t->value;
+        // Only from pinned memory does the host not wait for the device.
+        return t->value.pin_memory().to(device_of(kind, index), t->value.scalar_type(), /*non_blocking=*/true);
+    });
+}
 int ct_contiguous(const ct_tensor *t, ct_tensor **out) {
     return made(out, [&] { return t->value.contiguous(); });
 }
@@ -418,6 +387,18 @@ int ct_addmm_(ct_tensor *t, const ct_tensor *a, const ct_tensor *b, double beta,
 int ct_index_copy_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
     return guarded([&] { t->value.index_copy_(dim, index->value, source->value); });
 }
+int ct_exp_(ct_tensor *t) {
+    return guarded([&] { t->value.exp_(); });
+}
+int ct_multiply_(ct_tensor *t, const ct_tensor *factor) {
+    return guarded([&] { t->value.mul_(factor->value); });
+}
+int ct_scatter_add_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
+    return guarded([&] { t->value.scatter_add_(dim, index->value, source->value); });
+}
+int ct_scatter_(ct_tensor *t, int64_t dim, const ct_tensor *index, const ct_tensor *source) {
+    return guarded([&] { t->value.scatter_(dim, index->value, source->value); });
+}
 
 // Reductions
 
@@ -482,8 +463,15 @@ int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out) 
 int ct_softmax(const ct_tensor *t, int64_t dim, bool logarithm, ct_tensor **out) {
     return made(out, [&] { return logarithm ? t->value.log_softmax(dim) : t->value.softmax(dim); });
 }
+int ct_log_softmax_float(const ct_tensor *t, ct_tensor **out) {
+    return made(out, [&] { return at::log_softmax(t->value, -1, at::kFloat); });
+}
 int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out) {
-    return made(out, [&] { return at::silu(gate->value).mul_(up->value); });
+    return made(out, [&] {
+        auto activated = at::silu(gate->value);
+        // In place, autograd would keep a copy of what is overwritten.
+        return activated.requires_grad() ? activated.mul(up->value) : activated.mul_(up->value);
+    });
 }
 
 int ct_rms_norm(const ct_tensor *t, const ct_tensor *weight, double epsilon, ct_tensor **out) {
@@ -544,37 +532,5 @@ int ct_lstsq(const ct_tensor *a, const ct_tensor *b, ct_tensor **x) {
         // gelsd tolerates rank deficiency; CUDA offers only gels.
         auto driver = a->value.is_cuda() ? "gels" : "gelsd";
         return std::get<0>(at::linalg_lstsq(a->value, b->value, std::nullopt, driver));
-    });
-}
-
-// Gradients
-
-int ct_set_gradients(bool enabled, bool *previous) {
-    return guarded([&] {
-        *previous = c10::GradMode::is_enabled();
-        c10::GradMode::set_enabled(enabled);
-    });
-}
-int ct_require_gradient(ct_tensor *t, bool required) {
-    return guarded([&] { t->value.set_requires_grad(required); });
-}
-int ct_requires_gradient(const ct_tensor *t, bool *out) {
-    return guarded([&] { *out = t->value.requires_grad(); });
-}
-int ct_backward(const ct_tensor *t) {
-    return guarded([&] { t->value.backward(); });
-}
-int ct_gradient(const ct_tensor *t, ct_tensor **out) {
-    return guarded([&] {
-        *out = t->value.grad().defined() ? new ct_tensor{t->value.grad()} : nullptr;
-    });
-}
-int ct_clear_gradient(ct_tensor *t) {
-    return guarded([&] { t->value.mutable_grad() = at::Tensor(); });
-}
-int ct_gradients(const ct_tensor *output, ct_tensor *const *inputs, int count, ct_tensor **gradients) {
-    return guarded([&] {
-        auto found = torch::autograd::grad({output->value}, values(inputs, count));
-        for (int i = 0; i < count; i++) gradients[i] = new ct_tensor{found[i]};
     });
 }

@@ -91,6 +91,8 @@ int ct_item(const ct_tensor *, double *out);
 
 // Conversions and views
 int ct_to(const ct_tensor *, ct_dtype, ct_device_kind, int index, bool copy, ct_tensor **out);
+// The same elements on a device, copied behind the work that is queued there, without waiting for it.
+int ct_upload(const ct_tensor *, ct_device_kind, int index, ct_tensor **out);
 int ct_contiguous(const ct_tensor *, ct_tensor **out);
 int ct_clone(const ct_tensor *, ct_tensor **out);
 int ct_detach(const ct_tensor *, ct_tensor **out);
@@ -127,6 +129,10 @@ int ct_add_(ct_tensor *, const ct_tensor *, double alpha);
 int ct_mul_(ct_tensor *, double factor);
 int ct_addmm_(ct_tensor *, const ct_tensor *a, const ct_tensor *b, double beta, double alpha);
 int ct_index_copy_(ct_tensor *, int64_t dim, const ct_tensor *index, const ct_tensor *source);
+int ct_exp_(ct_tensor *);
+int ct_multiply_(ct_tensor *, const ct_tensor *factor);
+int ct_scatter_add_(ct_tensor *, int64_t dim, const ct_tensor *index, const ct_tensor *source);
+int ct_scatter_(ct_tensor *, int64_t dim, const ct_tensor *index, const ct_tensor *source);
 
 // Reductions. `whole` reduces over every dimension and ignores `dim` and `keep`.
 int ct_reduce(ct_reduction, const ct_tensor *, bool whole, int64_t dim, bool keep, ct_tensor **out);
@@ -142,6 +148,8 @@ int ct_einsum(const char *equation, ct_tensor *const *, int count, ct_tensor **o
 // Neural network
 int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out);
 int ct_softmax(const ct_tensor *, int64_t dim, bool logarithm, ct_tensor **out);
+// log softmax over the last dimension, float32 whatever the type of the logits.
+int ct_log_softmax_float(const ct_tensor *, ct_tensor **out);
 int ct_rms_norm(const ct_tensor *, const ct_tensor *weight, double epsilon, ct_tensor **out);
 // silu(gate) · up
 int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out);
@@ -172,6 +180,18 @@ int ct_gradient(const ct_tensor *, ct_tensor **out);
 int ct_clear_gradient(ct_tensor *);
 // d(output)/d(inputs[i]) into gradients[i] without touching the inputs' own gradients.
 int ct_gradients(const ct_tensor *output, ct_tensor *const *inputs, int count, ct_tensor **gradients);
+// The same for an output of any shape: d⟨upstream, output⟩/d(inputs[i]).
+int ct_pulled_back(const ct_tensor *output, const ct_tensor *upstream, ct_tensor *const *inputs, int count,
+                   ct_tensor **gradients);
+
+// Optimisation, over lists of `count` tensors of one type on one device
+// 2-norm of all elements together, shape [].
+int ct_total_norm(ct_tensor *const *tensors, int count, ct_tensor **out);
+// One AdamW step in place. `step`: float32, this step's number, on the tensors' device. Gradients are divided by
+// `divisor`, a float32 of shape [], and nothing happens where `skip`, alike, is 1; either may be NULL.
+int ct_adamw_(ct_tensor *const *parameters, ct_tensor *const *gradients, ct_tensor *const *means,
+              ct_tensor *const *squares, int count, const ct_tensor *step, double rate, double beta1, double beta2,
+              double decay, double epsilon, const ct_tensor *divisor_or_null, const ct_tensor *skip_or_null);
 
 #ifdef __cplusplus
 }

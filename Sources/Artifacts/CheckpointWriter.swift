@@ -26,15 +26,20 @@ package final class CheckpointWriter {
     /// - Parameters:
     ///   - path: a folder that does not exist yet, or is empty.
     ///   - source: the folder whose companions are copied.
+    ///   - files: contents of others, by name; they come before a companion of the same name.
     ///   - tensors: of distinct names; each is to be written once.
     package init(
         _ path: String, like source: String, declaring tensors: [TensorInfo],
-        manifest: CompressionManifest? = nil,
+        manifest: CompressionManifest? = nil, files: [String: [UInt8]] = [:],
         largestShardBytes: Int = CheckpointWriter.usualShardBytes
     ) throws {
         folder = try PendingFolder(for: path)
         byteCount = tensors.reduce(0) { $0 + $1.byteCount }
-        for name in Self.companions where access("\(source)/\(name)", F_OK) == 0 {
+        for (name, contents) in files {
+            try AtomicFile.write(contents, to: "\(folder.temporary)/\(name)")
+        }
+        for name in Self.companions
+        where files[name] == nil && access("\(source)/\(name)", F_OK) == 0 {
             let file = try MappedFile("\(source)/\(name)")
             try AtomicFile.write(file.bytes, to: "\(folder.temporary)/\(name)")
         }

@@ -18,6 +18,14 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
         self.init(hash.sha.finalize())
     }
 
+    /// Of a file's bytes alone.
+    package init(ofFile path: String) throws(CheckpointError) {
+        let file = try MappedFile(path)
+        var sha = SHA256()
+        sha.update(bufferPointer: file.bytes)
+        self.init(sha.finalize())
+    }
+
     fileprivate init(_ digest: SHA256.Digest) {
         hex = digest.map { byte in
             let digits = String(byte, radix: 16)

@@ -22,13 +22,7 @@ package struct MomentCache {
         folder = "\(root)/moments-\(key.hex.prefix(24))"
     }
 
-    /// `$MINIMA_CACHE`, else the user's cache folder.
-    package static var defaultRoot: String {
-        let environment = ProcessInfo.processInfo.environment
-        if let root = environment["MINIMA_CACHE"], !root.isEmpty { return root }
-        if let root = environment["XDG_CACHE_HOME"], !root.isEmpty { return root + "/minima" }
-        return (environment["HOME"] ?? NSTemporaryDirectory()) + "/.cache/minima"
-    }
+    package static var defaultRoot: String { CacheFolder.root }
 
     /// Moments of a model that take more than this are not kept whole: see `MomentPass.Keeping`.
     static let mostBytes = 32 << 30

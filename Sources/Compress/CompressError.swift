@@ -4,7 +4,6 @@ package enum CompressError: Error, CustomStringConvertible {
     case keep(Double)
     case alreadyCompressed(folder: String)
     case alreadyDense(String)
-    case outputExists(String)
     case otherRun(folder: String, difference: String)
     case foreignFolder(String)
     case folder(String, SystemFault)
@@ -21,8 +20,6 @@ package enum CompressError: Error, CustomStringConvertible {
             "\(folder) is compressed already; compress the dense checkpoint that it was made from"
         case .alreadyDense(let folder):
             "\(folder) is a dense checkpoint already"
-        case .outputExists(let folder):
-            "\(folder) exists; choose another output or pass --overwrite"
         case .otherRun(let folder, let difference):
             "\(folder) holds an unfinished run with another \(difference); continue that one with its own settings, or pass --restart to discard it"
         case .foreignFolder(let folder):

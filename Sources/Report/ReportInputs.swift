@@ -18,6 +18,8 @@ package struct ReportInputs: Sendable {
     /// As they were given.
     package let plans: [Named<CompressionPlan>]
     package let compression: Named<CompressionReport>?
+    /// As they were given.
+    package let trainings: [Named<HealReport>]
     /// By model, method and budget.
     package let comparisons: [Named<ComparisonEntry>]
 
@@ -25,16 +27,20 @@ package struct ReportInputs: Sendable {
     /// may be of several models, the others' among them.
     package init(
         sensitivity: Named<SensitivityMap>?, plans: [Named<CompressionPlan>],
-        compression: Named<CompressionReport>?, comparisons: [Named<ComparisonEntry>]
+        compression: Named<CompressionReport>?, trainings: [Named<HealReport>] = [],
+        comparisons: [Named<ComparisonEntry>]
     ) throws(ReportError) {
         self.compression = compression
+        self.trainings = trainings
         self.sensitivity = sensitivity
         self.plans = plans
         self.comparisons = comparisons.sorted {
             let (a, b) = ($0.artifact, $1.artifact)
             return (a.model, a.method, a.keep, $0.file) < (b.model, b.method, b.keep, $1.file)
         }
-        guard sensitivity != nil || !plans.isEmpty || compression != nil || !comparisons.isEmpty
+        guard
+            sensitivity != nil || !plans.isEmpty || compression != nil || !trainings.isEmpty
+                || !comparisons.isEmpty
         else { throw .noInput }
         if let sensitivity, sensitivity.artifact.matrices.isEmpty {
             throw .noMatrix(file: sensitivity.file)
@@ -57,6 +63,9 @@ package struct ReportInputs: Sendable {
         [sensitivity.map { Named($0.artifact.source, file: $0.file) }].compactMap { $0 }
             + plans.map { Named($0.artifact.source, file: $0.file) }
             + [compression.map { Named($0.artifact.fingerprint, file: $0.file) }].compactMap { $0 }
+            + trainings.compactMap { training in
+                training.artifact.source.map { Named($0, file: training.file) }
+            }
     }
 
     private func requireOneSource() throws(ReportError) {
@@ -121,7 +130,8 @@ extension ReportInputs {
     /// Reads the files.
     /// - Parameter comparisons: folders whose *.json files are comparisons.
     package init(
-        sensitivity: String?, plans: [String], compression: String?, comparisons: [String]
+        sensitivity: String?, plans: [String], compression: String?, trainings: [String] = [],
+        comparisons: [String]
     ) throws {
         func named<Artifact: JSONArtifact & Sendable>(_ path: String) throws -> Named<Artifact> {
             Named(try Artifact.read(path), file: path)
@@ -130,6 +140,7 @@ extension ReportInputs {
             sensitivity: try sensitivity.map { try named($0) },
             plans: try plans.map { try named($0) },
             compression: try compression.map { try named($0) },
+            trainings: try trainings.map { try named($0) },
             comparisons: try comparisons.flatMap { try Self.files(in: $0) }.map { try named($0) })
     }
 

@@ -39,6 +39,10 @@ package struct ReportPage {
         if let compression = inputs.compression?.artifact {
             sections.append(FitFigure(report: compression).section)
         }
+        for (index, training) in inputs.trainings.enumerated() {
+            sections.append(
+                TrainingFigure(report: training.artifact, anchor: "training-\(index + 1)").section)
+        }
         if let agreement { sections.append(agreement.section) }
         for (index, model) in models.enumerated() where !model.entries.isEmpty {
             sections.append(
@@ -84,7 +88,7 @@ package struct ReportPage {
     private var foot: Markup {
         let files =
             (inputs.sensitivity.map { [$0.name] } ?? []) + inputs.plans.map(\.name)
-            + (inputs.compression.map { [$0.name] } ?? [])
+            + (inputs.compression.map { [$0.name] } ?? []) + inputs.trainings.map(\.name)
             + (inputs.comparisons.isEmpty
                 ? [] : ["\(NumberText.grouped(inputs.comparisons.count)) comparisons"])
         return .tag(

@@ -10,7 +10,9 @@ struct Summary {
     /// The name of the model of the map and the plans, or of all that were compared.
     var title: String {
         guard let source = inputs.source?.artifact else {
-            return models.map(\.model).joined(separator: ", ")
+            return models.isEmpty
+                ? inputs.trainings.map(\.artifact.output).joined(separator: ", ")
+                : models.map(\.model).joined(separator: ", ")
         }
         return models.first { $0.source == source }?.model ?? "checkpoint \(source.hex.prefix(12))"
     }

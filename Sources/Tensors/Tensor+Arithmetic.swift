@@ -140,6 +140,30 @@ extension Tensor {
     package func scale(by factor: Double) throws(TensorError) {
         try TorchCall.run("scale", [self]) { ct_mul_($0[0], factor) }
     }
+    /// self ← self · factor, which is broadcast.
+    package func multiply(by factor: Tensor) throws(TensorError) {
+        try TorchCall.run("multiply", [self, factor]) { ct_multiply_($0[0], $0[1]) }
+    }
+    /// self ← exp(self).
+    package func exponentiate() throws(TensorError) {
+        try TorchCall.run("exponentiate", [self]) { ct_exp_($0[0]) }
+    }
+    /// Adds `source` to the elements that `indices`, int64 of its shape, names along `dimension`.
+    package func accumulate(
+        _ source: Tensor, at indices: Tensor, along dimension: Int
+    ) throws(TensorError) {
+        try TorchCall.run("accumulate(at:)", [self, indices, source]) {
+            ct_scatter_add_($0[0], Int64(dimension), $0[1], $0[2])
+        }
+    }
+    /// Overwrites the elements that `indices`, int64 of the shape of `source`, names along `dimension`.
+    package func scatter(
+        _ source: Tensor, at indices: Tensor, along dimension: Int
+    ) throws(TensorError) {
+        try TorchCall.run("scatter", [self, indices, source]) {
+            ct_scatter_($0[0], Int64(dimension), $0[1], $0[2])
+        }
+    }
     /// self ← keep · self + factor · a·b, for matrices.
     package func accumulateProduct(
         _ a: Tensor, _ b: Tensor, times factor: Double = 1, keeping keep: Double = 1

@@ -45,6 +45,21 @@ extension Tensor {
             }
         }
     }
+
+    /// d⟨upstream, self⟩/d(input) for each input, which this tensor must depend on: a step of the chain
+    /// rule from the gradient of some loss by this tensor, of its shape, to those by the inputs.
+    package func gradients(
+        for inputs: [Tensor], upstream: Tensor
+    ) throws(TensorError) -> [Tensor] {
+        try TorchCall.make(
+            "gradients(upstream:)", [self, upstream] + inputs, count: inputs.count
+        ) { handles, out in
+            handles.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return Int32(CT_FAILED) }
+                return ct_pulled_back(buffer[0], buffer[1], base + 2, Int32(inputs.count), out)
+            }
+        }
+    }
 }
 
 /// Runs `body` without recording operations for gradients, on this thread.

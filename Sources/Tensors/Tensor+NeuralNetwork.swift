@@ -14,6 +14,11 @@ extension Tensor {
         try TorchCall.make("logSoftmax", [self]) { ct_softmax($0[0], Int64(dimension), true, $1) }
     }
 
+    /// log softmax over the last dimension, in float32 whatever the type of these logits.
+    package func logSoftmaxInFloat32() throws(TensorError) -> Tensor {
+        try TorchCall.make("logSoftmaxInFloat32", [self]) { ct_log_softmax_float($0[0], $1) }
+    }
+
     /// x / √(mean(x²) + epsilon) · weight over the last dimension, computed in at least float32.
     /// - Parameter weight: `[last]`.
     package func rmsNorm(_ weight: Tensor, epsilon: Double) throws(TensorError) -> Tensor {

@@ -19,6 +19,12 @@ extension Tensor {
         }
     }
 
+    /// The same elements of a CPU tensor on `device`, copied behind the work that is queued there while
+    /// the host goes on.
+    package func uploaded(to device: Device) throws(TensorError) -> Tensor {
+        try TorchCall.make("uploaded", [self]) { ct_upload($0[0], device.kind, device.index, $1) }
+    }
+
     /// Itself if contiguous, else a contiguous copy.
     package func contiguous() throws(TensorError) -> Tensor {
         try TorchCall.make("contiguous", [self]) { ct_contiguous($0[0], $1) }

@@ -22,6 +22,7 @@ struct Minima: ParsableCommand {
         version: version,
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
+            HealCommand.self, PretrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ReportCommand.self, PredictorCommand.self,
             GenerateCommand.self, ExportCommand.self, BenchCommand.self,
         ])

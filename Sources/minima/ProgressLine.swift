@@ -8,6 +8,7 @@ final class ProgressLine {
     private let isQuiet: Bool
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let start = Date()
+    private let begun: Int
     private var lastShown = Date.distantPast
     private var lastTenth = 0
     private var isOpen = false
@@ -15,8 +16,10 @@ final class ProgressLine {
     /// - Parameters:
     ///   - unit: what is counted, in the plural.
     ///   - total: how many there will be, where that is known.
+    ///   - begun: how many were done before, which the rate leaves out.
     ///   - isQuiet: show nothing; interruptions still count.
-    init(_ label: String, unit: String, total: Int?, isQuiet: Bool) {
+    init(_ label: String, unit: String, total: Int?, begun: Int = 0, isQuiet: Bool) {
+        self.begun = begun
         self.label = label
         self.unit = unit
         self.total = total
@@ -53,7 +56,7 @@ final class ProgressLine {
 
     private func line(_ done: Int, _ note: String, bar: Bool) -> String {
         let seconds = max(Date().timeIntervalSince(start), 1e-3)
-        let rate = Double(done) / seconds
+        let rate = Double(done - begun) / seconds
         var text = label
         if let total {
             if bar { text += " " + Self.bar(done, of: total) }

@@ -10,7 +10,7 @@ struct ReportCommand: ParsableCommand {
         discussion: """
             The page opens in any browser without a network, in light and dark, on a phone and on paper, and \
             shows what its artifacts tell: which matrices the model depends on and how their spectra fall \
-            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how well \
+            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how the loss fell (training reports), how well \
             predictions agree with measurements (a map with measured candidates), and quality against \
             bytes of every method (folders of comparisons, one JSON file each). Artifacts of different \
             checkpoints are refused. The same artifacts give the same page.
@@ -31,6 +31,11 @@ struct ReportCommand: ParsableCommand {
     var compression: String?
 
     @Option(
+        help: "What a training did, as in healed/heal.json; may be given several times.",
+        completion: .file())
+    var heal: [String] = []
+
+    @Option(
         help: "Folder of comparisons, *.json; may be given several times.", completion: .directory)
     var compare: [String] = []
 
@@ -43,13 +48,17 @@ struct ReportCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
-        guard sensitivity != nil || !plan.isEmpty || compression != nil || !compare.isEmpty else {
-            throw ValidationError("give --sensitivity, --plan, --compression or --compare")
+        guard
+            sensitivity != nil || !plan.isEmpty || compression != nil || !heal.isEmpty
+                || !compare.isEmpty
+        else {
+            throw ValidationError("give --sensitivity, --plan, --compression, --heal or --compare")
         }
     }
 
     func run() throws {
-        if let input = ([sensitivity, compression].compactMap { $0 } + plan).first(where: isOutput)
+        if let input = ([sensitivity, compression].compactMap { $0 } + plan + heal).first(
+            where: isOutput)
         {
             throw PageExists(file: input, isInput: true)
         }
@@ -57,7 +66,8 @@ struct ReportCommand: ParsableCommand {
             throw PageExists(file: output, isInput: false)
         }
         let inputs = try ReportInputs(
-            sensitivity: sensitivity, plans: plan, compression: compression, comparisons: compare)
+            sensitivity: sensitivity, plans: plan, compression: compression, trainings: heal,
+            comparisons: compare)
         let page = try ReportPage(inputs, version: Minima.configuration.version)
         let bytes = Array(page.html.utf8)
         try AtomicFile.write(bytes, to: output)

@@ -1,0 +1,124 @@
+// The losses of the output head and their gradients, some rows of logits at a time, without autograd:
+//
+//     L = Σ_rows [ a · (−ln q_y) + b · Σ_v p_v (ln p_v − ln q_v) ],   q = softmax(h·Eᵀ), p the teacher's
+//     ∂L/∂logits = (a + b)·q − a·1_y − b·p
+//
+// Nothing as large as tokens × vocabulary outlives a piece, and nothing waits for the device.
+import Tensors
+
+struct HeadLoss {
+    /// a and b.
+    let nextToken: Double
+    let divergence: Double
+    /// Rows of logits held at once.
+    let rowsAtOnce: Int
+
+    /// What the teacher predicts.
+    enum Expectation {
+        /// From its hidden states after the final norm, `[rows, hidden]`, and its head.
+        case states(Tensor, head: Tensor)
+    }
+
+    struct Result {
+        /// ∂L/∂h `[rows, hidden]`, in the type of h.
+        let states: Tensor?
+        /// ∂L/∂E `[vocabulary, hidden]`, float32, where it was asked for.
+        let head: Tensor?
+        /// Σ −ln q_y and Σ KL over the rows, times their factors: float32 of shape [].
+        let nextTokenSum: Tensor
+        let divergenceSum: Tensor
+    }
+
+    /// What of the gradients is wanted.
+    enum Wanted { case values, states, statesAndHead }
+
+    init(nextToken: Double, divergence: Double, on device: Device) {
+        self.nextToken = nextToken
+        self.divergence = divergence
+        // A CPU's cache against a GPU's launches.
+        rowsAtOnce = device == .cpu ? 256 : 4_096
+    }
+
+    /// - Parameters:
+    ///   - states: h `[rows, hidden]`.
+    ///   - head: E `[vocabulary, hidden]`.
+    ///   - targets: y, int64 `[rows]`.
+    ///   - factors: of every row's share in the loss and its gradient, float32 `[rows]`; `nil`: 1.
+    func evaluate(
+        _ states: Tensor, head: Tensor, targets: Tensor, expected: Expectation?,
+        factors: Tensor? = nil, wanted: Wanted
+    ) throws -> Result {
+        try withoutGradients {
+            let device = states.device
+            let (rows, sums) = (
+                states.shape[0],
+                (
+                    try Tensor.zeros([], .float32, on: device),
+                    try Tensor.zeros([], .float32, on: device)
+                )
+            )
+            var pieces: [Tensor] = []
+            let headGradient =
+                wanted == .statesAndHead
+                ? try Tensor.zeros(head.shape, .float32, on: device) : nil
+            for start in stride(from: 0, to: rows, by: rowsAtOnce) {
+                let range = start..<min(start + rowsAtOnce, rows)
+                let h = try states.narrowed(0, range)
+                let logits = try piece(
+                    h, head, targets.narrowed(0, range), expected, range,
+                    try factors?.narrowed(0, range), wanted, sums)
+                guard let logits else { continue }
+                pieces.append(try logits.matmul(head))
+                try headGradient?.accumulate(logits.transposed().matmul(h))
+            }
+            return Result(
+                states: wanted == .values ? nil : try Tensor.concatenated(pieces, along: 0),
+                head: headGradient, nextTokenSum: sums.0, divergenceSum: sums.1)
+        }
+    }
+
+    /// Adds the losses of some rows to `sums`.
+    /// - Returns: ∂L/∂logits in the type of h, where it is wanted.
+    private func piece(
+        _ h: Tensor, _ head: Tensor, _ targets: Tensor, _ expected: Expectation?,
+        _ range: Range<Int>, _ factors: Tensor?, _ wanted: Wanted, _ sums: (Tensor, Tensor)
+    ) throws -> Tensor? {
+        let logQ = try h.linear(head).logSoftmaxInFloat32()
+        let places = try targets.unsqueezed(1)
+        func add(_ values: Tensor, to sum: Tensor) throws {
+            if let factors { try values.multiply(by: factors) }
+            try sum.accumulate(values.sum())
+        }
+        try add(-(logQ.gathered(places, along: 1).squeezed(1)), to: sums.0)
+        var p: Tensor?
+        if let expected {
+            let logP = try expected.logProbabilities(range)
+            let probabilities = try logP.exp()
+            try logP.accumulate(logQ, times: -1)
+            try logP.multiply(by: probabilities)
+            try add(logP.sum(1), to: sums.1)
+            p = probabilities
+        }
+        guard wanted != .values else { return nil }
+        let gradient = logQ
+        try gradient.exponentiate()
+        try gradient.scale(by: nextToken + divergence)
+        if let p, divergence != 0 { try gradient.accumulate(p, times: -divergence) }
+        if nextToken != 0 {
+            let ones = try Tensor.full(places.shape, -nextToken, .float32, on: h.device)
+            try gradient.accumulate(ones, at: places, along: 1)
+        }
+        if let factors { try gradient.multiply(by: factors.unsqueezed(1)) }
+        return try gradient.converted(to: h.elementType)
+    }
+}
+
+extension HeadLoss.Expectation {
+    /// ln p of some rows, `[rows, vocabulary]`, float32.
+    fileprivate func logProbabilities(_ range: Range<Int>) throws -> Tensor {
+        switch self {
+        case .states(let states, let head):
+            try states.narrowed(0, range).linear(head).logSoftmaxInFloat32()
+        }
+    }
+}

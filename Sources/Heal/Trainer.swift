@@ -1,0 +1,145 @@
+import Artifacts
+import Models
+import TensorNetworks
+import Tensors
+
+/// Changes master weights step by step.
+package final class Trainer {
+    package let masters: MasterWeights
+    let settings: TrainingSettings
+    /// What the model computes in: bfloat16 on a GPU, float32 on a CPU.
+    package let computeType: ElementType
+    package let device: Device
+    private let teacher: Teacher?
+    private let rotary: RotaryTables
+    private let checkpointsBlocks: Bool
+    /// Of matrices and cores, which may decay, and of norms and biases, which never do.
+    private(set) var optimizers: [AdamW]
+    private let groups: [[Int]]
+
+    package init(
+        _ masters: MasterWeights, teacher: Teacher?, settings: TrainingSettings,
+        checkpointsBlocks: Bool, on device: Device
+    ) throws {
+        self.masters = masters
+        self.teacher = teacher
+        self.settings = settings
+        self.checkpointsBlocks = checkpointsBlocks
+        self.device = device
+        computeType = Self.computeType(on: device)
+        rotary = RotaryTables(masters.configuration, type: computeType, device: device)
+        let indices = masters.trained.indices
+        groups = [
+            indices.filter { masters.trained[$0].tensor.shape.count > 1 },
+            indices.filter { masters.trained[$0].tensor.shape.count <= 1 },
+        ]
+        optimizers = try zip(groups, [settings.weightDecay, 0]).map { group, decay in
+            try AdamW(
+                group.map { masters.trained[$0].tensor }, learningRate: settings.learningRate,
+                betas: TrainingSettings.betas, weightDecay: decay)
+        }
+    }
+
+    package static func computeType(on device: Device) -> ElementType {
+        device == .cpu ? .float32 : .bfloat16
+    }
+
+    /// What a step did, still on the device.
+    struct Outcome {
+        /// Sums over the step's targets: next token, divergence, hidden, task.
+        let sums: [Tensor]
+        /// 2-norm of the gradient before it was clipped.
+        let norm: Tensor
+        let textTargets: Int
+        let answerTargets: Int
+    }
+
+    /// One step of the optimiser. Where the gradient is not finite nothing is changed.
+    /// - Parameter inputs: what the step's batch is cut into.
+    func step(_ inputs: [BatchPass.Input], learningRate: Double) throws -> Outcome {
+        let pass = try pass()
+        let sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
+        for input in inputs {
+            let losses = try pass.learn(input)
+            if input.isTask {
+                try sums[3].accumulate(losses.nextToken)
+            } else {
+                for (index, loss) in [losses.nextToken, losses.divergence, losses.hidden]
+                    .enumerated()
+                {
+                    try sums[index].accumulate(loss)
+                }
+            }
+        }
+        let gradients = try pass.model.masterGradients()
+        // Here a step's gradients are complete, in the order of `masters.trained`: processes that train
+        // together add theirs up at this place and nowhere else.
+        let norm = try withoutGradients { try gradients.totalNorm() }
+        try update(gradients, norm: norm, learningRate: learningRate)
+        return Outcome(
+            sums: sums, norm: norm, textTargets: inputs.first?.textTargets ?? 0,
+            answerTargets: inputs.first?.answerTargets ?? 0)
+    }
+
+    /// Clips by the norm and steps, all on the device.
+    private func update(_ gradients: [Tensor], norm: Tensor, learningRate: Double) throws {
+        let (divisor, skip) = try withoutGradients {
+            let one = try Tensor.ones([], .float32, on: device)
+            return (
+                try (norm / settings.clip).maximum(one),
+                try norm.finite().logicalNot().converted(to: .float32)
+            )
+        }
+        for (index, group) in groups.enumerated() {
+            optimizers[index].learningRate = learningRate
+            try optimizers[index].step(
+                group.map { gradients[$0] }, dividedBy: divisor, unless: skip)
+        }
+    }
+
+    /// Sums of the losses over windows of text, without learning from them.
+    func measure(_ inputs: [BatchPass.Input]) throws -> (nextToken: Double, divergence: Double) {
+        let pass = try pass()
+        var sums = (0.0, 0.0)
+        for input in inputs {
+            let losses = try pass.measure(input)
+            sums.0 += try losses.nextToken.scalar()
+            sums.1 += try losses.divergence.scalar()
+        }
+        return sums
+    }
+
+    private func pass() throws -> BatchPass {
+        BatchPass(
+            model: try ComputeModel(masters, as: computeType), teacher: teacher, rotary: rotary,
+            weights: settings.weights, checkpointsBlocks: checkpointsBlocks)
+    }
+
+    // MARK: Resuming
+
+    /// Everything that a later step depends on, by name: masters and moments.
+    var state: [NamedTensor] {
+        masters.trained.map { ("master.\($0.name)", $0.tensor) }
+            + zip(groups, optimizers).flatMap { group, optimizer in
+                zip(group, zip(optimizer.means, optimizer.squares)).flatMap { index, moments in
+                    [
+                        ("mean.\(masters.trained[index].name)", moments.0),
+                        ("square.\(masters.trained[index].name)", moments.1),
+                    ]
+                }
+            }
+    }
+
+    /// Goes on from a state that was kept after `steps` steps.
+    func resume(after steps: Int, _ tensor: (String) throws -> Tensor) throws {
+        try withoutGradients {
+            for (name, master) in masters.trained { try master.assign(tensor("master.\(name)")) }
+        }
+        for (index, group) in groups.enumerated() {
+            let names = group.map { masters.trained[$0].name }
+            try optimizers[index].resume(
+                after: steps, means: try names.map { try tensor("mean.\($0)") },
+                squares: try names.map { try tensor("square.\($0)") })
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// The loop: a batch, a step, now and then a look at the losses, now and then a state on disk.
+//
+// A GPU is never waited for within a step. The losses of many steps stay on the device until a second has
+// passed or a state is to be kept; a step whose gradient is not finite changes nothing there, so that nothing is
+// lost by looking late.
+import Artifacts
+import Foundation
+import Tensors
+
+/// When states are kept.
+package struct TrainingSaving: Sendable {
+    /// Steps from one to the next; `nil`: by time alone.
+    package var steps: Int?
+    package var seconds = 300.0
+
+    package init() {}
+}
+
+/// How far a training is.
+package struct TrainingProgress: Sendable {
+    package let step: Int
+    package let steps: Int
+    package let tokens: Int
+    /// The last step that is known.
+    package let last: HealReport.Point?
+    /// Of this run.
+    package let tokensPerSecond: Double
+}
+
+struct TrainingLoop {
+    let trainer: Trainer
+    var source: BatchSource
+    let states: TrainingStates
+    let saving: TrainingSaving
+
+    private struct Pending {
+        let step: Int
+        let learningRate: Double
+        let outcome: Trainer.Outcome
+    }
+
+    /// What a run was and did.
+    struct Result {
+        var curve: [HealReport.Point] = []
+        /// Of training, in all runs.
+        var seconds = 0.0
+        /// Tokens and seconds of this run alone, without its first step, in which memory is taken.
+        var measured: (tokens: Int, seconds: Double) = (0, 0)
+    }
+
+    /// Trains to the last step; whatever ends it early, the steps that are known to be good are kept.
+    /// - Parameter tell: throwing from it ends the run between two steps.
+    mutating func run(tell: (TrainingEvent) throws -> Void) throws -> Result {
+        var result = Result()
+        var done = 0
+        if let (record, tensors) = try states.newest(complain: { try tell(.note($0)) }) {
+            try trainer.resume(after: record.steps) { try tensors.tensor(named: $0) }
+            (done, result.curve, result.seconds) = (record.steps, record.curve, record.seconds)
+        }
+        let settings = trainer.settings
+        let (rates, steps) = (settings.rates, settings.steps)
+        var pending: [Pending] = []
+        var (clock, shown, saved, kept) = (Date(), Date(), Date(), done)
+        var first = true
+        func keep() throws {
+            guard done > kept else { return }
+            try states.save(
+                trainer.state, steps: done, seconds: result.seconds, curve: result.curve)
+            (kept, saved) = (done, Date())
+        }
+        while done < steps {
+            do {
+                try tell(.step(progress(done, result)))
+            } catch {
+                try look(at: &pending, &result, since: &clock, isFirst: &first)
+                try keep()
+                throw error
+            }
+            let rate = settings.learningRate * rates.share(at: done)
+            pending.append(
+                Pending(
+                    step: done, learningRate: rate,
+                    outcome: try trainer.step(
+                        try source.inputs(of: done), learningRate: rate)))
+            done += 1
+            let isDue =
+                saving.steps.map { done % $0 == 0 } ?? false
+                || Date().timeIntervalSince(saved) > saving.seconds || done == steps
+            if isDue || first || Date().timeIntervalSince(shown) > 1 {
+                try look(at: &pending, &result, since: &clock, isFirst: &first)
+                shown = Date()
+            }
+            if isDue {
+                try keep()
+                clock = Date()
+            }
+        }
+        try tell(.step(progress(done, result)))
+        return result
+    }
+
+    private func progress(_ done: Int, _ result: Result) -> TrainingProgress {
+        TrainingProgress(
+            step: done, steps: trainer.settings.steps, tokens: result.curve.last?.tokens ?? 0,
+            last: result.curve.last,
+            tokensPerSecond: result.measured.seconds > 0
+                ? Double(result.measured.tokens) / result.measured.seconds : 0)
+    }
+
+    /// Reads the losses of steps that were made, waiting for them.
+    private mutating func look(
+        at pending: inout [Pending], _ result: inout Result, since clock: inout Date,
+        isFirst: inout Bool
+    ) throws {
+        guard !pending.isEmpty else { return }
+        let values = try Tensor.stacked(
+            pending.flatMap { $0.outcome.sums + [$0.outcome.norm] }, along: 0
+        ).elements(as: Double.self)
+        let seconds = Date().timeIntervalSince(clock)
+        clock = Date()
+        for (index, step) in pending.enumerated() {
+            let point = point(of: step, Array(values[5 * index..<5 * index + 5]))
+            guard point.loss.isFinite, point.gradientNorm.isFinite else {
+                let windows = source.windows(of: step.step)
+                throw HealError.notFinite(
+                    what: point.loss.isFinite ? "gradient" : "loss", step: step.step + 1,
+                    batch: windows.map { source.text.description(of: $0) })
+            }
+            result.curve.append(point)
+        }
+        result.seconds += seconds
+        if !isFirst {
+            result.measured.tokens += pending.count * tokensPerStep
+            result.measured.seconds += seconds
+        }
+        isFirst = false
+        pending = []
+    }
+
+    private var tokensPerStep: Int { trainer.settings.windowsPerStep * trainer.settings.window }
+
+    /// - Parameter values: the four sums of an outcome and its norm.
+    private func point(of step: Pending, _ values: [Double]) -> HealReport.Point {
+        let weights = trainer.settings.weights
+        let targets = Double(max(1, step.outcome.textTargets))
+        let nextToken = values[0] / targets
+        let divergence = weights.needsTeacher ? values[1] / targets : nil
+        let hidden = weights.hidden > 0 ? values[2] / targets : nil
+        let task =
+            step.outcome.answerTargets > 0
+            ? values[3] / Double(step.outcome.answerTargets) : nil
+        let loss =
+            weights.nextToken * nextToken + weights.divergence * (divergence ?? 0)
+            + weights.hidden * (hidden ?? 0) + weights.task * (task ?? 0)
+        return HealReport.Point(
+            step: step.step + 1, tokens: (step.step + 1) * tokensPerStep, loss: loss,
+            nextToken: nextToken, divergence: divergence, hidden: hidden, task: task,
+            learningRate: step.learningRate, gradientNorm: values[4])
+    }
+}

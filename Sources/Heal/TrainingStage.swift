@@ -1,0 +1,230 @@
+// What healing and pretraining have in common: text, batches, the loop, its run on disk, measurements before
+// and after, and the folder that comes of it.
+import Artifacts
+import Foundation
+import Tensors
+import Text
+
+/// Where a training reads, writes and computes.
+package struct TrainingPlace: Sendable {
+    /// Files of text.
+    package var corpus: [String]
+    /// Prompts and answers, JSON lines.
+    package var tasks: String?
+    /// Files of text that is measured on before and after.
+    package var evaluation: [String] = []
+    package var allowsOverlap = false
+    package var output: String
+    package var overwrite = false
+    package var restart = false
+    package var saving = TrainingSaving()
+    package var device = Device.cpu
+    package var cache = CacheFolder.root
+
+    package init(corpus: [String], output: String) {
+        self.corpus = corpus
+        self.output = output
+    }
+}
+
+/// What is told while a training runs.
+package enum TrainingEvent: Sendable {
+    /// Bytes of a text that are encoded.
+    case encoding(file: String, bytes: Int)
+    /// Windows that are searched for the evaluation text.
+    case searching(windows: Int, of: Int)
+    case measuring(String)
+    case note(String)
+    case step(TrainingProgress)
+}
+
+struct TrainingStage {
+    let settings: TrainingSettings
+    let place: TrainingPlace
+    let configuration: ModelConfiguration
+    /// Folder of the tokenizer.
+    let tokenizer: String
+    /// What the run must agree in beside the settings.
+    let identity: [String: JSONValue]
+    let tell: (TrainingEvent) throws -> Void
+
+    /// What a training is made of, once its settings are known to make sense.
+    struct Parts {
+        let masters: MasterWeights
+        let teacher: Teacher?
+        let checkpoint: TrainedCheckpoint
+        /// Where tensors that do not train are copied from.
+        let original: Checkpoint?
+    }
+
+    /// Where the result came from, as the report says it.
+    struct Origin {
+        let source: Fingerprint?
+        let model: String
+        let teacher: String?
+    }
+
+    func run(_ origin: Origin, parts make: () throws -> Parts) throws -> HealReport {
+        try check()
+        let encoder = try Tokenizer(path: tokenizer)
+        guard encoder.vocabularySize <= configuration.vocabularySize else {
+            throw HealError.vocabulary(
+                tokenizer: encoder.vocabularySize, model: configuration.vocabularySize)
+        }
+        var (journal, windows) = (settings.journal, try self.windows(encoder))
+        let tasks = try place.tasks.map {
+            try TaskExamples($0, encoder, length: settings.window)
+        }
+        if let tasks, tasks.skipped > 0 {
+            try tell(
+                .note("\(tasks.skipped) of \(tasks.count) examples are longer than a window"))
+        }
+        journal.merge(identity) { _, new in new }
+        journal["corpus"] = .string(
+            try place.corpus.map { try Fingerprint(ofFile: $0).hex }.joined(separator: " "))
+        if let tasks { journal["tasks"] = .string(tasks.fingerprint.hex) }
+        let isOurs = try !place.restart && RunFolder.isOpen(for: place.output, journal: journal)
+        let folder = try OutputFolder(place.output, overwrite: place.overwrite || isOurs)
+        let held = try place.evaluation.map { try HeldOutText($0, encoder) }
+        let overlap = try overlap(held, &windows)
+
+        let run = try RunFolder(for: folder.path, journal: journal, restart: place.restart)
+        let parts = try make()
+        let memory = TrainingMemory(
+            configuration, settings, type: Trainer.computeType(on: place.device), on: place.device)
+        let trainer = try Trainer(
+            parts.masters, teacher: parts.teacher, settings: settings,
+            checkpointsBlocks: memory.checkpointsBlocks, on: place.device)
+        let source = BatchSource(
+            text: windows, tasks: tasks, settings: settings, windowsAtOnce: memory.windowsAtOnce,
+            on: place.device)
+        let before = try measurementsBefore(held, trainer, source, in: run)
+        var loop = TrainingLoop(
+            trainer: trainer, source: source, states: TrainingStates(folder: run.path),
+            saving: place.saving)
+        let result = try loop.run(tell: tell)
+        try parts.checkpoint.round()
+        let after = try measurements(held, trainer, source)
+        let report = try report(
+            result, origin, trainer, memory, overlap: overlap,
+            evaluations: zip(before, after).map { Self.evaluation($0, $1, parts.teacher != nil) })
+        try folder.replace {
+            try parts.checkpoint.write(
+                to: folder.path, report: try StrictJSON.encode(report),
+                original: parts.original)
+        }
+        try RunFolder.end(for: folder.path)
+        return report
+    }
+
+    private func check() throws {
+        let weights = settings.weights
+        guard
+            weights.nextToken > 0 || weights.needsTeacher
+                || (weights.task > 0 && place.tasks != nil)
+        else { throw HealError.nothingToLearn }
+        guard settings.window <= configuration.maxPositions else {
+            throw HealError.window(settings.window, positions: configuration.maxPositions)
+        }
+    }
+
+    // MARK: Text
+
+    private func windows(_ encoder: Tokenizer) throws -> TrainingWindows {
+        let identity = try TokenFile.identity(ofTokenizer: tokenizer)
+        let files = try place.corpus.map { path in
+            try TokenFile.cached(
+                Corpus(path: path), encoder, identity: identity, in: place.cache
+            ) { try tell(.encoding(file: path, bytes: $0)) }
+        }
+        return try TrainingWindows(files, length: settings.window)
+    }
+
+    private func overlap(
+        _ held: [HeldOutText], _ windows: inout TrainingWindows
+    ) throws -> HealReport.Overlap? {
+        guard !held.isEmpty else { return nil }
+        let found = try Contamination(evaluation: held.map(\.tokens), windows: windows) {
+            try tell(.searching(windows: $0, of: windows.count))
+        }
+        guard place.allowsOverlap || found.evaluationShare <= Contamination.limit else {
+            throw HealError.overlap(share: found.evaluationShare, files: place.evaluation)
+        }
+        return HealReport.Overlap(
+            evaluationShare: found.evaluationShare, windowShare: found.windowShare)
+    }
+
+    // MARK: Measurements
+
+    /// Of one held-out text.
+    struct Measurement: Codable {
+        let file: String
+        let loss: Double
+        let divergence: Double
+        let tokens: Int
+    }
+
+    private func measurements(
+        _ held: [HeldOutText], _ trainer: Trainer, _ source: BatchSource
+    ) throws -> [Measurement] {
+        try held.map { text in
+            try tell(.measuring(text.file))
+            let found = try text.measure(trainer, source, window: settings.window)
+            return Measurement(
+                file: text.file, loss: found.loss, divergence: found.divergence,
+                tokens: found.tokens)
+        }
+    }
+
+    /// Those of the model as it came, made once in a run.
+    private func measurementsBefore(
+        _ held: [HeldOutText], _ trainer: Trainer, _ source: BatchSource, in run: RunFolder
+    ) throws -> [Measurement] {
+        let path = "\(run.path)/before.json"
+        if let contents = FileManager.default.contents(atPath: path) {
+            let kept = try StrictJSON.decode([Measurement].self, from: Array(contents), of: path)
+            if kept.map(\.file) == held.map(\.file) { return kept }
+            throw RunFolderError.otherRun(folder: run.path, difference: "evaluation text")
+        }
+        let found = try measurements(held, trainer, source)
+        try AtomicFile.write(StrictJSON.encode(found), to: path)
+        return found
+    }
+
+    private static func evaluation(
+        _ before: Measurement, _ after: Measurement, _ hasTeacher: Bool
+    ) -> HealReport.Evaluation {
+        HealReport.Evaluation(
+            file: (before.file as NSString).lastPathComponent, tokens: before.tokens,
+            lossBefore: before.loss, lossAfter: after.loss,
+            divergenceBefore: hasTeacher ? before.divergence : nil,
+            divergenceAfter: hasTeacher ? after.divergence : nil)
+    }
+
+    private func report(
+        _ result: TrainingLoop.Result, _ origin: Origin, _ trainer: Trainer,
+        _ memory: TrainingMemory, overlap: HealReport.Overlap?,
+        evaluations: [HealReport.Evaluation]
+    ) throws -> HealReport {
+        let tokens = result.curve.last?.tokens ?? 0
+        // Where this run made but one step, the mean over all of them.
+        let speed =
+            result.measured.seconds > 0
+            ? Double(result.measured.tokens) / result.measured.seconds
+            : Double(tokens) / max(result.seconds, 1e-9)
+        let operations = TrainingSpeed.operationsPerToken(configuration, window: settings.window)
+        return HealReport(
+            source: origin.source, model: origin.model, teacher: origin.teacher,
+            output: place.output, settings: settings.journal,
+            device: place.device.description, computeType: trainer.computeType.rawValue,
+            checkpointsBlocks: memory.checkpointsBlocks,
+            microBatchTokens: memory.windowsAtOnce * settings.window,
+            trainedParameters: trainer.masters.trained.reduce(0) { $0 + $1.tensor.count },
+            tokens: tokens, steps: result.curve.count, seconds: result.seconds,
+            tokensPerSecond: speed,
+            modelFlopsUtilisation: TrainingSpeed.peak(of: place.device)
+                .map { speed * operations / $0 },
+            peakMemoryBytes: try TorchRuntime.peakMemory(on: place.device), overlap: overlap,
+            evaluations: evaluations, curve: result.curve)
+    }
+}

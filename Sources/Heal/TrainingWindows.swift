@@ -1,0 +1,96 @@
+import Artifacts
+import Tensors
+
+/// The windows that training reads: `length + 1` tokens, the last of one being the first of the next, so
+/// that every token is predicted once in a pass over the text; a file's last partial window is left out.
+///
+/// Windows go on across the ends of documents, positions and attention included: so were the models
+/// trained, and so are they evaluated, and a mask over documents would cost the fused attention that has
+/// none.
+package struct TrainingWindows {
+    package let files: [TokenFile]
+    package let length: Int
+    /// Windows of each file.
+    private let counts: [Int]
+    package let count: Int
+
+    package init(_ files: [TokenFile], length: Int) throws {
+        self.files = files
+        self.length = length
+        counts = files.map { max(0, $0.count - 1) / length }
+        count = counts.reduce(0, +)
+        guard count > 0 else {
+            throw HealError.textTooShort(files: files.map(\.source), window: length)
+        }
+    }
+
+    /// `length + 1` tokens.
+    package func window(_ index: Int) throws -> [Int32] {
+        let (file, start) = place(of: index)
+        return try files[file].tokens(start..<start + length + 1)
+    }
+
+    func place(of index: Int) -> (file: Int, start: Int) {
+        precondition((0..<count).contains(index), "window \(index) of \(count)")
+        var rest = index
+        for (file, count) in counts.enumerated() {
+            if rest < count { return (file, rest * length) }
+            rest -= count
+        }
+        preconditionFailure("the counts add up")
+    }
+
+    /// Where a window lies, for messages.
+    func description(of index: Int) -> String {
+        let (file, start) = place(of: index)
+        let (first, last) = (
+            files[file].document(of: start), files[file].document(of: start + length)
+        )
+        let documents = first == last ? "document \(first)" : "documents \(first)–\(last)"
+        return "\(files[file].source), \(documents), tokens \(start)–\(start + length)"
+    }
+}
+
+/// In which order windows come: every pass over them in another one, all of it a function of the seed.
+package struct WindowOrder {
+    package let count: Int
+    package let seed: UInt64
+    private var pass: (number: Int, order: [Int])?
+
+    package init(count: Int, seed: UInt64) {
+        self.count = count
+        self.seed = seed
+    }
+
+    /// - Parameter position: windows read before, in all passes.
+    package mutating func window(at position: Int) -> Int {
+        let number = position / count
+        if pass?.number != number { pass = (number, shuffled(number)) }
+        return pass?.order[position % count] ?? 0
+    }
+
+    /// Fisher–Yates.
+    private func shuffled(_ pass: Int) -> [Int] {
+        var order = Array(0..<count)
+        var random = SplitMix(seed: seed &+ UInt64(pass) &* 0x9E37_79B9_7F4A_7C15)
+        for last in stride(from: count - 1, to: 0, by: -1) {
+            order.swapAt(last, Int(random.next() % UInt64(last + 1)))
+        }
+        return order
+    }
+}
+
+/// SplitMix64 (Steele et al. 2014): the same numbers everywhere.
+private struct SplitMix {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
