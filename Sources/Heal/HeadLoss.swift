@@ -13,6 +13,10 @@ struct HeadLoss {
     /// Rows of logits held at once.
     let rowsAtOnce: Int
 
+    /// a + b, which the gradients are multiplied by last: where they are as wide as the model, not as its
+    /// vocabulary.
+    private var scale: Double { nextToken + divergence }
+
     /// What the teacher predicts.
     enum Expectation {
         /// From its hidden states after the final norm, `[rows, hidden]`, and its head.
@@ -71,14 +75,16 @@ struct HeadLoss {
                 pieces.append(try logits.matmul(head))
                 try headGradient?.accumulate(logits.transposed().matmul(h))
             }
+            let gradient = wanted == .values ? nil : try Tensor.concatenated(pieces, along: 0)
+            try gradient?.scale(by: scale)
+            try headGradient?.scale(by: scale)
             return Result(
-                states: wanted == .values ? nil : try Tensor.concatenated(pieces, along: 0),
-                head: headGradient, nextTokenSum: sums.0, divergenceSum: sums.1)
+                states: gradient, head: headGradient, nextTokenSum: sums.0, divergenceSum: sums.1)
         }
     }
 
     /// Adds the losses of some rows to `sums`.
-    /// - Returns: ∂L/∂logits in the type of h, where it is wanted.
+    /// - Returns: ∂L/∂logits over `scale` in the type of h, where it is wanted.
     private func piece(
         _ h: Tensor, _ head: Tensor, _ targets: Tensor, _ expected: Expectation?,
         _ range: Range<Int>, _ factors: Tensor?, _ wanted: Wanted, _ sums: (Tensor, Tensor)
@@ -102,10 +108,9 @@ struct HeadLoss {
         guard wanted != .values else { return nil }
         let gradient = logQ
         try gradient.exponentiate()
-        try gradient.scale(by: nextToken + divergence)
-        if let p, divergence != 0 { try gradient.accumulate(p, times: -divergence) }
+        if let p, divergence != 0 { try gradient.accumulate(p, times: -divergence / scale) }
         if nextToken != 0 {
-            let ones = try Tensor.full(places.shape, -nextToken, .float32, on: h.device)
+            let ones = try Tensor.full(places.shape, -nextToken / scale, .float32, on: h.device)
             try gradient.accumulate(ones, at: places, along: 1)
         }
         if let factors { try gradient.multiply(by: factors.unsqueezed(1)) }
