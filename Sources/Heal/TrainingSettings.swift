@@ -49,6 +49,9 @@ package struct TrainingSettings: Sendable, Equatable {
     /// Largest 2-norm of the gradient; a longer one is scaled down to it.
     package var clip = 1.0
     package var trainsEmbeddings = false
+    /// As many of the teacher's predictions are kept on disk for every token, and the teacher in no memory;
+    /// 0: the teacher runs beside the model, and all of its predictions count.
+    package var teacherCount = 0
     package var seed: UInt64 = 0
 
     package static let betas = (0.9, 0.95)
@@ -77,7 +80,8 @@ package struct TrainingSettings: Sendable, Equatable {
             "learning-rate": .plain(learningRate), "schedule": .string(schedule.rawValue),
             "warmup": .plain(warmup), "floor": .plain(floor),
             "weight-decay": .plain(weightDecay), "clip": .plain(clip),
-            "train-embeddings": .bool(trainsEmbeddings), "seed": .string("\(seed)"),
+            "teacher-cache": .integer(teacherCount), "train-embeddings": .bool(trainsEmbeddings),
+            "seed": .string("\(seed)"),
         ]
     }
 }

@@ -248,6 +248,33 @@ struct StageTests {
         #expect(report.overlap?.evaluationShare == 1)
     }
 
+    @Test("with the teacher's likeliest tokens on disk the model heals as well, and resumes")
+    func teacherCache() throws {
+        let models = try Models()
+        var stage = models.stage("out", steps: 20)
+        stage.settings.teacherCount = 64
+        let report = try stage.run { _ in }
+        let (first, last) = (
+            try #require(report.curve.first?.divergence),
+            try #require(report.curve.last?.divergence)
+        )
+        #expect(last < first)
+        let cache = try FileManager.default.contentsOfDirectory(atPath: models.path("cache"))
+        let kept = try #require(cache.first { $0.hasPrefix("teacher-") })
+        // 80 windows, 32 to a file; one is lost, and made again.
+        let lost = models.path("cache/\(kept)/windows-1.safetensors")
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: models.path("cache/\(kept)")).count
+                == 3)
+        try FileManager.default.removeItem(atPath: lost)
+        var again = models.stage("again", steps: 20)
+        again.settings.teacherCount = 64
+        stop(again, after: 7)
+        let resumed = try again.run { _ in }
+        #expect(resumed.curve == report.curve)
+        #expect(try models.bytes("again") == models.bytes("out"))
+    }
+
     @Test("tasks are learnt beside the text")
     func tasks() throws {
         let models = try Models()
