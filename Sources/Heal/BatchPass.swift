@@ -67,7 +67,7 @@ struct BatchPass {
         let found = try headLoss(input).evaluate(
             try states.detached().reshaped([input.ids.count, -1]), head: model.ends.head,
             targets: input.targets,
-            expected: try input.expected ?? observation.flatMap { expectation($0) },
+            expected: input.expected ?? observation.flatMap { expectation($0) },
             factors: input.factors,
             wanted: model.head == nil ? .states : .statesAndHead)
         guard let upstream = found.states else { preconditionFailure("gradients were asked for") }
