@@ -4,9 +4,6 @@ package enum CompressError: Error, CustomStringConvertible {
     case keep(Double)
     case alreadyCompressed(folder: String)
     case alreadyDense(String)
-    case otherRun(folder: String, difference: String)
-    case foreignFolder(String)
-    case folder(String, SystemFault)
     case planOfOther(plan: Fingerprint, model: Fingerprint)
     case planMatrix(String, problem: String)
     case sharing(String, String)
@@ -21,12 +18,6 @@ package enum CompressError: Error, CustomStringConvertible {
             "\(folder) is compressed already; compress the dense checkpoint that it was made from"
         case .alreadyDense(let folder):
             "\(folder) is a dense checkpoint already"
-        case .otherRun(let folder, let difference):
-            "\(folder) holds an unfinished run with another \(difference); continue that one with its own settings, or pass --restart to discard it"
-        case .foreignFolder(let folder):
-            "\(folder) is not an unfinished run of this program; move it away or pass --restart to remove it"
-        case .folder(let folder, let fault):
-            "cannot write \(folder): \(fault)"
         case .planOfOther(let plan, let model):
             "the plan was made for checkpoint \(plan.hex.prefix(12))…, and this model is \(model.hex.prefix(12))…; analyze and plan this one"
         case .planMatrix(let matrix, let problem):

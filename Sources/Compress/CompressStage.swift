@@ -66,7 +66,7 @@ package struct CompressStage {
         if try !isComplete(plan, journal: journal) {
             try write(plan, checkpoint, configuration, in: run, to: folder)
         }
-        try CompressionRun.end(for: folder.path)
+        try RunFolder.end(for: folder.path)
         let compressed = try Checkpoint(folder.path)
         return CompressionReport(
             fingerprint: plan.source, source: source, output: output, matrices: records,
@@ -83,7 +83,7 @@ package struct CompressStage {
         _ plan: CompressionPlan, journal: [String: JSONValue]
     ) throws -> Bool {
         guard OutputFolder.isOccupied(output), !restart,
-            try CompressionRun.isOpen(for: output, journal: journal)
+            try RunFolder.isOpen(for: output, journal: journal)
         else { return false }
         return (try? Checkpoint(output))?.manifest?.plan == plan
     }

@@ -221,11 +221,11 @@ struct CompressStageTests {
         try withFolder { folder in
             let output = "\(folder)/out"
             #expect(throws: Stop.self) { try stage(output).run { _, _, _ in throw Stop() } }
-            let text = try #require(throws: CompressError.self) {
+            let text = try #require(throws: RunFolderError.self) {
                 try stage(output, windows: windows(3, 64, seed: 5)).run { _, _, _ in }
             }
             #expect("\(text)".contains("another calibration text"))
-            let keep = try #require(throws: CompressError.self) {
+            let keep = try #require(throws: RunFolderError.self) {
                 try stage(output, keep: 0.4).run { _, _, _ in }
             }
             #expect("\(keep)".contains("another keep"))
