@@ -48,7 +48,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func run() throws {
-        let recipe = try Recipe(recipe)
+        let recipe = try Recipe(self.recipe)
         guard let folder = output ?? recipe.output?.words[0] else {
             throw RecipeError.noOutput(file: recipe.file)
         }

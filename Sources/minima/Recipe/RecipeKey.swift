@@ -39,44 +39,47 @@ enum RecipePart: String, CaseIterable, Sendable {
     static let output = RecipeKey("output", .path)
 
     var keys: [RecipeKey] {
+        names.flatMap { kind, names in names.map { RecipeKey($0, kind) } }
+            // The one key whose option has another name.
+            + (self == .calibration ? [RecipeKey("text", .path, option: "calibration")] : [])
+    }
+
+    private var names: [(kind: RecipeKey.Kind, names: [String])] {
         switch self {
-        case .calibration:
-            [RecipeKey("text", .path, option: "calibration")]
-                + Self.keys(.whole, "windows", "window", "seed")
+        case .calibration: [(.whole, ["windows", "window", "seed"])]
         case .analyze:
-            Self.keys(.number, "shrinkage") + Self.keys(.list, "candidates")
-                + Self.keys(.text, "patches") + Self.keys(.whole, "probes")
-                + Self.keys(.path, "predictor")
+            [
+                (.number, ["shrinkage"]), (.list, ["candidates"]), (.text, ["patches"]),
+                (.whole, ["probes"]), (.path, ["predictor"]),
+            ]
         case .plan:
-            Self.keys(.number, "keep", "decode-tps") + Self.keys(.text, "bytes", "vram")
-                + Self.keys(.whole, "context", "concurrency", "rank-multiple")
-                + Self.keys(.path, "kernel-times")
+            [
+                (.number, ["keep", "decode-tps"]), (.text, ["bytes", "vram"]),
+                (.whole, ["context", "concurrency", "rank-multiple"]), (.path, ["kernel-times"]),
+            ]
         case .compress:
-            Self.keys(.text, "metric")
-                + Self.keys(.number, "shrinkage", "anchor", "refine-rate")
-                + Self.keys(.flag, "one-sided") + Self.keys(.choice, "refine")
-                + Self.keys(.whole, "refine-steps", "refine-windows")
-        case .heal: Self.healing
+            [
+                (.text, ["metric"]), (.number, ["shrinkage", "anchor", "refine-rate"]),
+                (.flag, ["one-sided"]), (.choice, ["refine"]),
+                (.whole, ["refine-steps", "refine-windows"]),
+            ]
+        case .heal:
+            [
+                (.paths, ["corpus", "evaluation"]), (.path, ["tasks"]),
+                (.text, ["tokens", "batch-tokens", "micro-batch-tokens", "schedule"]),
+                (.whole, ["window", "seed", "save-every"]),
+                (.number, ["next-token", "kl", "hidden", "task", "learning-rate"]),
+                (.number, ["weight-decay", "warmup", "floor", "clip"]),
+                (.flag, ["allow-overlap", "train-embeddings"]), (.choice, ["checkpoint-blocks"]),
+            ]
         case .evaluate:
-            Self.keys(.paths, "text") + Self.keys(.whole, "window", "stride", "windows")
-                + Self.keys(.text, "dtype") + Self.keys(.list, "tasks")
-                + Self.keys(.path, "task-data") + Self.keys(.whole, "limit", "shots")
-        case .report: Self.keys(.folders, "compare")
+            [
+                (.paths, ["text"]), (.whole, ["window", "stride", "windows"]),
+                (.text, ["dtype"]), (.list, ["tasks"]), (.path, ["task-data"]),
+                (.whole, ["limit", "shots"]),
+            ]
+        case .report: [(.folders, ["compare"])]
         }
-    }
-
-    private static var healing: [RecipeKey] {
-        keys(.paths, "corpus", "evaluation") + keys(.path, "tasks")
-            + keys(.text, "tokens", "batch-tokens", "micro-batch-tokens", "schedule")
-            + keys(.whole, "window", "seed", "save-every")
-            + keys(.number, "next-token", "kl", "hidden", "task", "learning-rate")
-            + keys(.number, "weight-decay", "warmup", "floor", "clip")
-            + keys(.flag, "allow-overlap", "train-embeddings")
-            + keys(.choice, "checkpoint-blocks")
-    }
-
-    private static func keys(_ kind: RecipeKey.Kind, _ names: String...) -> [RecipeKey] {
-        names.map { RecipeKey($0, kind) }
     }
 }
 

@@ -27,7 +27,7 @@ struct RecipeRun {
     init(_ recipe: Recipe, in places: RunPlaces, compute: [String], isQuiet: Bool) throws {
         (self.recipe, self.places, self.compute, self.isQuiet) = (recipe, places, compute, isQuiet)
         // Whatever the commands have against their options is said before the first of them begins.
-        for stage in recipe.stages { _ = try commands(for: stage) }
+        for stage in recipe.stages { try check(stage) }
     }
 
     // MARK: Before a run
@@ -209,16 +209,16 @@ struct RecipeRun {
         try parse(type, argumentLists(of: stage)[0] + quietly + ["--overwrite"], stage)
     }
 
-    /// A stage's commands, which have looked at their options.
-    private func commands(for stage: RecipeStage) throws -> [any ParsableCommand] {
-        try argumentLists(of: stage).map { arguments in
+    /// Lets a stage's commands look at their options.
+    private func check(_ stage: RecipeStage) throws {
+        for arguments in argumentLists(of: stage) {
             switch stage {
-            case .analyze: try parse(AnalyzeCommand.self, arguments, stage)
-            case .plan: try parse(PlanCommand.self, arguments, stage)
-            case .compress: try parse(CompressCommand.self, arguments, stage)
-            case .heal: try parse(HealCommand.self, arguments, stage)
-            case .evaluate: try parse(EvaluateCommand.self, arguments, stage)
-            case .report: try parse(ReportCommand.self, arguments, stage)
+            case .analyze: _ = try parse(AnalyzeCommand.self, arguments, stage)
+            case .plan: _ = try parse(PlanCommand.self, arguments, stage)
+            case .compress: _ = try parse(CompressCommand.self, arguments, stage)
+            case .heal: _ = try parse(HealCommand.self, arguments, stage)
+            case .evaluate: _ = try parse(EvaluateCommand.self, arguments, stage)
+            case .report: _ = try parse(ReportCommand.self, arguments, stage)
             }
         }
     }

@@ -53,6 +53,14 @@ struct RunPlaces {
     private func path(_ name: String) -> String { "\(folder)/\(name)" }
 }
 
+/// Something that a stage reads, as people know it, and where it is.
+struct StageInput {
+    let name: String
+    let paths: [String]
+
+    init(_ name: String, _ paths: [String]) { (self.name, self.paths) = (name, paths) }
+}
+
 extension Recipe {
     var stages: [RecipeStage] { RecipeStage.allCases.filter { $0 != .heal || heals } }
 
@@ -61,29 +69,30 @@ extension Recipe {
         [("compressed", places.compressed)] + (heals ? [("healed", places.healed)] : [])
     }
 
-    /// What a stage reads beside its settings: names as people know them, and paths.
-    func inputs(of stage: RecipeStage, in places: RunPlaces) -> [(name: String, paths: [String])] {
-        let dense = ("model", model.words)
-        let own: [(String, [String])] =
-            switch stage {
-            case .analyze: [dense]
-            case .plan:
-                (needsModel ? [dense] : []) + [("sensitivity map", [places.sensitivity])]
-            case .compress: [dense, ("plan", [places.plan])]
-            case .heal: [dense, ("compressed model", [places.compressed])]
-            case .evaluate:
-                [dense] + evaluated(in: places).map { ("\($0.name) model", [$0.path]) }
-            case .report:
-                [
-                    ("sensitivity map", [places.sensitivity]), ("plan", [places.plan]),
-                    ("compression report", [places.compression]),
-                    ("evaluation", [places.evaluation]),
-                ] + (heals ? [("training report", [places.training])] : [])
+    /// What a stage reads beside its settings.
+    func inputs(of stage: RecipeStage, in places: RunPlaces) -> [StageInput] {
+        let dense = StageInput("model", model.words)
+        let map = StageInput("sensitivity map", [places.sensitivity])
+        let plan = StageInput("plan", [places.plan])
+        var inputs: [StageInput]
+        switch stage {
+        case .analyze: inputs = [dense]
+        case .plan: inputs = needsModel ? [dense, map] : [map]
+        case .compress: inputs = [dense, plan]
+        case .heal: inputs = [dense, StageInput("compressed model", [places.compressed])]
+        case .evaluate:
+            let models = evaluated(in: places)
+            inputs = [dense] + models.map { StageInput("\($0.name) model", [$0.path]) }
+        case .report:
+            inputs = [map, plan, StageInput("compression report", [places.compression])]
+            if heals { inputs.append(StageInput("training report", [places.training])) }
+        }
+        for part in stage.parts {
+            for value in values(part) where value.isPath {
+                inputs.append(StageInput("\(part.rawValue).\(value.key.name)", value.words))
             }
-        return own
-            + stage.parts.flatMap { part in
-                values(part).filter(\.isPath).map { ("\(part.rawValue).\($0.key.name)", $0.words) }
-            }
+        }
+        return inputs
     }
 
     /// What a stage is told beside its inputs, by key.

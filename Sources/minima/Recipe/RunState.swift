@@ -61,8 +61,8 @@ struct RunStates {
 
     func identity(of stage: RecipeStage) throws -> RunJournal.Identity {
         var inputs: [String: Fingerprint] = [:]
-        for (name, paths) in recipe.inputs(of: stage, in: places) {
-            inputs[name] = try fingerprints.of(paths)
+        for input in recipe.inputs(of: stage, in: places) {
+            inputs[input.name] = try fingerprints.of(input.paths)
         }
         return RunJournal.Identity(settings: recipe.settings(of: stage), inputs: inputs)
     }
@@ -77,7 +77,7 @@ struct RunStates {
 
     /// Whether everything that a stage makes is there.
     func isComplete(_ stage: RecipeStage) -> Bool {
-        places.results(of: stage).allSatisfy(FileManager.default.fileExists)
+        places.results(of: stage).allSatisfy { FileManager.default.fileExists(atPath: $0) }
     }
 
     private func state(of stage: RecipeStage) throws -> StageState {
@@ -107,7 +107,7 @@ struct RunStates {
     /// Results of a stage, finished or not, that are there.
     private func leftovers(of stage: RecipeStage) -> [String] {
         places.results(of: stage).flatMap { [$0, RunPlaces.unfinished($0)] }
-            .filter(FileManager.default.fileExists)
+            .filter { FileManager.default.fileExists(atPath: $0) }
     }
 }
 
