@@ -76,7 +76,7 @@ struct RunCommand: ParsableCommand {
             outcome.stage.rawValue.padding(toLength: 10, withPad: " ", startingAt: 0)
                 + names.padding(toLength: 30, withPad: " ", startingAt: 0) + words)
         // Whoever reads a log wants to see stages as they end.
-        fflush(stdout)
+        fflush(nil)
     }
 
     private func showStates(_ run: RecipeRun) throws {

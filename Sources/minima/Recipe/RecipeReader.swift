@@ -146,7 +146,7 @@ struct RecipeReader {
         case .duplicatedKeysInMapping(let keys, let context):
             return .repeatedKey(
                 file: file, line: context.mark.line,
-                key: keys.map { $0.string ?? "a key" }.joined(separator: ", "))
+                key: keys.joined(separator: ", "))
         default:
             return .unreadable(file: file, reason: "\(error)")
         }

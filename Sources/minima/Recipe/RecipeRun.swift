@@ -1,6 +1,7 @@
 import ArgumentParser
 import Artifacts
 import Foundation
+import Tensors
 
 /// Runs a recipe's stages, each only where its result is not there yet.
 struct RecipeRun {
@@ -127,6 +128,8 @@ struct RecipeRun {
             journal[stage] = RunJournal.Entry(identity: identity)
             try journal.write(places.journal)
             try carryOut(stage)
+            // The next stage finds as much memory as a process of its own would.
+            TorchRuntime.releaseUnusedMemory()
         }
         let seconds = Date().timeIntervalSince(start)
         journal[stage] = RunJournal.Entry(

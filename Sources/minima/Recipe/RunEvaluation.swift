@@ -2,7 +2,8 @@ import Artifacts
 import Evaluate
 import Foundation
 
-/// `evaluation.json`: what was measured of a run's models.
+/// `evaluation.json`: what was measured of a run's models. Its peaks of memory are the process' since it began, earlier
+/// stages included.
 struct RunEvaluation: Codable {
     struct Model: Codable {
         /// "compressed" or "healed".
