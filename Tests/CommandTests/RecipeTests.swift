@@ -43,59 +43,66 @@ private let stages = ["analyze", "plan", "compress", "heal", "evaluate", "report
 @Suite("Recipe")
 struct RecipeTests {
     static let head = "model: \(Program.tiny)\noutput: out\n"
-    static let rest = "plan: {keep: 0.6}\nevaluate: {text: \(Program.text)}\n"
+    static let text = "evaluate: {text: \(Program.text)}\n"
+    static let rest = "plan: {keep: 0.6}\n\(text)"
 
-    @Test(
-        "what a recipe must not hold is refused with its line",
-        arguments: [
-            (head + rest + "colour: red\n", ":5: unknown key 'colour'"),
-            (head + rest + "compress: {rank: 3}\n", ":5: unknown key 'compress.rank'"),
-            (
-                head + "evaluate: {text: \(Program.text)}\nplan: {keep: much}\n",
-                ":4: 'plan.keep' must be a number"
-            ),
-            (
-                head + "evaluate: {text: \(Program.text)}\nplan: {keep: \"0.6\"}\n",
-                ":4: 'plan.keep' must be a number"
-            ),
-            (head + rest + "calibration:\n  windows: 1.5\n", ":6: 'calibration.windows' must be"),
-            (head + rest + "compress: {one-sided: yes}\n", ":5: 'compress.one-sided' must be true"),
-            (head + rest + "analyze:\n", ":5: 'analyze' must be keys with values"),
-            (head + rest + "plan: {keep: 0.5}\n", "stands twice"),
-            (head + rest + "heal: {tokens: 1M}\n", "'heal.corpus' is missing"),
-            (head + "plan: {keep: 0.6}\n", "'evaluate' is missing"),
-            (rest, "'model' is missing"),
-            ("model: [\n", ":2: "),
-            ("", "is empty"),
-            ("only words\n", "must be keys with values"),
-        ])
-    func strict(text: String, complaint: String) throws {
-        try refused(text, complaint)
+    struct Refusal: Sendable, CustomStringConvertible {
+        let text: String
+        let complaint: String
+
+        init(_ text: String, _ complaint: String) {
+            (self.text, self.complaint) = (text, complaint)
+        }
+
+        var description: String { complaint }
     }
+
+    static let strict = [
+        Refusal("\(head)\(rest)colour: red\n", ":5: unknown key 'colour'"),
+        Refusal("\(head)\(rest)compress: {rank: 3}\n", ":5: unknown key 'compress.rank'"),
+        Refusal("\(head)\(text)plan: {keep: much}\n", ":4: 'plan.keep' must be a number"),
+        Refusal("\(head)\(text)plan: {keep: '0.6'}\n", ":4: 'plan.keep' must be a number"),
+        Refusal(
+            "\(head)\(rest)calibration:\n  windows: 1.5\n",
+            ":6: 'calibration.windows' must be a whole number"),
+        Refusal(
+            "\(head)\(rest)compress: {one-sided: yes}\n", ":5: 'compress.one-sided' must be true"),
+        Refusal("\(head)\(rest)analyze:\n", ":5: 'analyze' must be keys with values"),
+        Refusal(
+            "\(head)\(rest)analyze: {patches: [2x2]}\n", ":5: 'analyze.patches' must be a word"),
+        Refusal("\(head)\(rest)plan: {keep: 0.5}\n", "'plan' stands twice"),
+        Refusal("\(head)\(rest)heal: {tokens: 1M}\n", "'heal.corpus' is missing"),
+        Refusal("\(head)plan: {keep: 0.6}\n", "'evaluate' is missing"),
+        Refusal(rest, "'model' is missing"),
+        Refusal("model: [\n", ":2: "),
+        Refusal("", "is empty"),
+        Refusal("only words\n", "must be keys with values"),
+        Refusal("a: 1\n---\nb: 2\n", ":2: but found another document"),
+    ]
+
+    @Test("what a recipe must not hold is refused with its line", arguments: strict)
+    func strictness(_ refusal: Refusal) throws { try refused(refusal.text, refusal.complaint) }
+
+    static let contradictions = [
+        Refusal("\(text)plan:\n  keep: 0.6\n  vram: 4GiB\n", ":5: plan: give one budget"),
+        Refusal("\(text)plan: {keep: 1.5}\n", ":4: plan: keep must be"),
+        Refusal("\(rest)compress:\n  refine-steps: 3\n", ":6: compress: refine-steps"),
+        Refusal("\(rest)compress: {metric: none, anchor: 0.5}\n", ":5: compress: anchor needs"),
+        Refusal("\(rest)analyze: {candidates: [tucker]}\n", ":5: analyze: candidates must hold"),
+        Refusal(
+            "\(rest)heal:\n  corpus: \(Program.text)\n  tokens: lots\n",
+            ":7: heal: The value 'lots' is invalid"),
+        Refusal("plan: {keep: 0.6}\nevaluate:\n  window: 8\n", ":4: evaluate: nothing to measure"),
+        Refusal(
+            "plan: {keep: 0.6}\nevaluate:\n  text: \(Program.text)\n  limit: 5\n",
+            ":6: evaluate: task-data, limit"),
+    ]
 
     @Test(
         "what contradicts itself, or what a command refuses, is refused with its line",
-        arguments: [
-            (
-                "evaluate: {text: \(Program.text)}\nplan:\n  keep: 0.6\n  vram: 4GiB\n",
-                ":5: plan: give one budget"
-            ),
-            ("evaluate: {text: \(Program.text)}\nplan: {keep: 1.5}\n", ":4: plan: keep must be"),
-            (rest + "compress:\n  refine-steps: 3\n", ":6: compress: refine-steps"),
-            (rest + "compress: {metric: none, anchor: 0.5}\n", ":5: compress: anchor needs"),
-            (rest + "analyze: {candidates: [tucker]}\n", ":5: analyze: candidates must hold"),
-            (
-                rest + "heal:\n  corpus: \(Program.text)\n  tokens: lots\n",
-                ":7: heal: The value 'lots' is invalid"
-            ),
-            ("plan: {keep: 0.6}\nevaluate:\n  window: 8\n", ":4: evaluate: nothing to measure"),
-            (
-                "plan: {keep: 0.6}\nevaluate:\n  text: \(Program.text)\n  limit: 5\n",
-                ":6: evaluate: task-data, limit"
-            ),
-        ])
-    func contradictions(text: String, complaint: String) throws {
-        try refused(Self.head + text, complaint)
+        arguments: contradictions)
+    func contradiction(_ refusal: Refusal) throws {
+        try refused(Self.head + refusal.text, refusal.complaint)
     }
 
     private func refused(_ text: String, _ complaint: String) throws {

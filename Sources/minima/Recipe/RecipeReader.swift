@@ -17,6 +17,9 @@ struct RecipeReader {
 
     init(_ file: String) throws {
         self.file = file
+        guard FileManager.default.fileExists(atPath: file) else {
+            throw RecipeError.unreadable(file: file, reason: "does not exist")
+        }
         let text: String
         do {
             text = try String(contentsOfFile: file, encoding: .utf8)
