@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// Where commands keep what the next ones can use: nothing there is needed, it only saves time.
 package enum CacheFolder {
@@ -7,6 +7,6 @@ package enum CacheFolder {
         let environment = ProcessInfo.processInfo.environment
         if let root = environment["MINIMA_CACHE"], !root.isEmpty { return root }
         if let root = environment["XDG_CACHE_HOME"], !root.isEmpty { return root + "/minima" }
-        return (environment["HOME"] ?? NSTemporaryDirectory()) + "/.cache/minima"
+        return (environment["HOME"] ?? "/tmp") + "/.cache/minima"
     }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Glibc
 
 /// The folder of an unfinished run, `<output>.run`: what a killed run has finished, and a journal of what

@@ -10,6 +10,7 @@ package enum CompressError: Error, CustomStringConvertible {
     case planOfOther(plan: Fingerprint, model: Fingerprint)
     case planMatrix(String, problem: String)
     case sharing(String, String)
+    case refinedSharing(String, String)
     case nothingFits(matrix: String, format: String, keep: Double)
 
     package var description: String {
@@ -32,6 +33,8 @@ package enum CompressError: Error, CustomStringConvertible {
             "the plan's matrix '\(matrix)' \(problem)"
         case .sharing(let leader, let other):
             "\(leader) and \(other) share an input factor and do not read the same: such fits need \"anchor\" left out of the plan's fit, or --anchor 0"
+        case .refinedSharing(let leader, let other):
+            "\(leader) and \(other) share an input factor, which cannot be refined: leave out --refine or the sharing"
         case .nothingFits(let matrix, let format, let keep):
             "\(matrix): no \(format) fits in \(keep) of its parameters"
         }

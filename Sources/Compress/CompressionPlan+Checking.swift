@@ -7,8 +7,10 @@ extension CompressionPlan {
         _ configuration: ModelConfiguration, _ fit: FitSettings
     ) throws(CompressError) {
         guard fit.anchor != nil else { return }
-        for unit in units(configuration) where unit.inputs.count > 1 {
+        for unit in units(configuration) where unit.members.count > 1 {
             let names = unit.members.map(\.module.name)
+            if fit.refinement != nil { throw .refinedSharing(names[0], names[names.count - 1]) }
+            guard unit.inputs.count > 1 else { continue }
             throw .sharing(names[0], names[names.count - 1])
         }
     }

@@ -24,6 +24,9 @@ struct BatchPass {
         let textTargets: Int
         let answerTargets: Int
 
+        /// What a teacher that is not there predicted.
+        var expected: HeadLoss.Expectation?
+
         var isTask: Bool { factors != nil }
     }
 
@@ -64,7 +67,8 @@ struct BatchPass {
         let found = try headLoss(input).evaluate(
             try states.detached().reshaped([input.ids.count, -1]), head: model.ends.head,
             targets: input.targets,
-            expected: observation.flatMap { expectation($0) }, factors: input.factors,
+            expected: input.expected ?? observation.flatMap { expectation($0) },
+            factors: input.factors,
             wanted: model.head == nil ? .states : .statesAndHead)
         guard let upstream = found.states else { preconditionFailure("gradients were asked for") }
         if let gradient = found.head, let head = model.head { try model.add(gradient, to: head) }

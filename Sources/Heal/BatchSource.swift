@@ -8,6 +8,8 @@ package struct BatchSource {
     /// Windows of text that go through the model at once.
     let windowsAtOnce: Int
     let device: Device
+    /// Where the teacher's predictions are kept instead of the teacher.
+    var cache: TeacherCache?
     private var textOrder: WindowOrder
     private var taskOrder: WindowOrder
 
@@ -46,10 +48,12 @@ package struct BatchSource {
         let answerTokens = answers.reduce(0) { $0 + $1.answerTokens }
         for start in stride(from: 0, to: numbers.count, by: windowsAtOnce) {
             let group = numbers[start..<min(start + windowsAtOnce, numbers.count)]
-            inputs.append(
-                try input(
-                    try group.flatMap { try text.window($0) }, windows: group.count,
-                    factors: nil, all, answerTokens))
+            var made = try input(
+                try group.flatMap { try text.window($0) }, windows: group.count,
+                factors: nil, all, answerTokens)
+            let first = step * windowsPerStep + start
+            made.expected = try cache?.read(first..<first + group.count, on: device)
+            inputs.append(made)
         }
         for start in stride(from: 0, to: answers.count, by: windowsAtOnce) {
             let group = answers[start..<min(start + windowsAtOnce, answers.count)]
@@ -59,6 +63,12 @@ package struct BatchSource {
                     factors: group.flatMap { $0.isAnswer.map { $0 ? 1 : 0 } }, all, answerTokens))
         }
         return inputs
+    }
+
+    /// Inputs of the windows at some positions of the order, `[windows, tokens]`.
+    mutating func ids(at positions: Range<Int>) throws -> Tensor {
+        let tokens = try positions.flatMap { try text.window(textOrder.window(at: $0)).dropLast() }
+        return try Tensor(tokens, shape: [positions.count, text.length]).uploaded(to: device)
     }
 
     /// - Parameter tokens: `length + 1` of each window.

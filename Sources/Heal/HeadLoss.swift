@@ -13,10 +13,17 @@ struct HeadLoss {
     /// Rows of logits held at once.
     let rowsAtOnce: Int
 
+    /// a + b, which the gradients are multiplied by last: where they are as wide as the model, not as its
+    /// vocabulary.
+    private var scale: Double { nextToken + divergence }
+
     /// What the teacher predicts.
     enum Expectation {
         /// From its hidden states after the final norm, `[rows, hidden]`, and its head.
         case states(Tensor, head: Tensor)
+        /// The likeliest tokens of every row, int64 `[rows, count]`, ln of their probabilities alike, float32,
+        /// and ln of all others' together, `[rows]`.
+        case largest(tokens: Tensor, logs: Tensor, rest: Tensor)
     }
 
     struct Result {
@@ -71,14 +78,16 @@ struct HeadLoss {
                 pieces.append(try logits.matmul(head))
                 try headGradient?.accumulate(logits.transposed().matmul(h))
             }
+            let gradient = wanted == .values ? nil : try Tensor.concatenated(pieces, along: 0)
+            try gradient?.scale(by: scale)
+            try headGradient?.scale(by: scale)
             return Result(
-                states: wanted == .values ? nil : try Tensor.concatenated(pieces, along: 0),
-                head: headGradient, nextTokenSum: sums.0, divergenceSum: sums.1)
+                states: gradient, head: headGradient, nextTokenSum: sums.0, divergenceSum: sums.1)
         }
     }
 
     /// Adds the losses of some rows to `sums`.
-    /// - Returns: ∂L/∂logits in the type of h, where it is wanted.
+    /// - Returns: ∂L/∂logits over `scale` in the type of h, where it is wanted.
     private func piece(
         _ h: Tensor, _ head: Tensor, _ targets: Tensor, _ expected: Expectation?,
         _ range: Range<Int>, _ factors: Tensor?, _ wanted: Wanted, _ sums: (Tensor, Tensor)
@@ -90,22 +99,31 @@ struct HeadLoss {
             try sum.accumulate(values.sum())
         }
         try add(-(logQ.gathered(places, along: 1).squeezed(1)), to: sums.0)
-        var p: Tensor?
-        if let expected {
-            let logP = try expected.logProbabilities(range)
-            let probabilities = try logP.exp()
+        let gradient: Tensor
+        switch expected {
+        case .none:
+            guard wanted != .values else { return nil }
+            try logQ.exponentiate()
+            gradient = logQ
+        case .states(let theirs, let theirHead):
+            let logP = try theirs.narrowed(0, range).linear(theirHead).logSoftmaxInFloat32()
+            let p = try logP.exp()
             try logP.accumulate(logQ, times: -1)
-            try logP.multiply(by: probabilities)
+            try logP.multiply(by: p)
             try add(logP.sum(1), to: sums.1)
-            p = probabilities
+            guard wanted != .values else { return nil }
+            try logQ.exponentiate()
+            if divergence != 0 { try logQ.accumulate(p, times: -divergence / scale) }
+            gradient = logQ
+        case .largest(let tokens, let logs, let rest):
+            let (values, pulled) = try compare(
+                logQ, tokens.narrowed(0, range), logs.narrowed(0, range), rest.narrowed(0, range))
+            try add(values, to: sums.1)
+            gradient = pulled
         }
         guard wanted != .values else { return nil }
-        let gradient = logQ
-        try gradient.exponentiate()
-        try gradient.scale(by: nextToken + divergence)
-        if let p, divergence != 0 { try gradient.accumulate(p, times: -divergence) }
         if nextToken != 0 {
-            let ones = try Tensor.full(places.shape, -nextToken, .float32, on: h.device)
+            let ones = try Tensor.full(places.shape, -nextToken / scale, .float32, on: h.device)
             try gradient.accumulate(ones, at: places, along: 1)
         }
         if let factors { try gradient.multiply(by: factors.unsqueezed(1)) }
@@ -113,12 +131,27 @@ struct HeadLoss {
     }
 }
 
-extension HeadLoss.Expectation {
-    /// ln p of some rows, `[rows, vocabulary]`, float32.
-    fileprivate func logProbabilities(_ range: Range<Int>) throws -> Tensor {
-        switch self {
-        case .states(let states, let head):
-            try states.narrowed(0, range).linear(head).logSoftmaxInFloat32()
-        }
+extension HeadLoss {
+    /// Divergence where only the likeliest tokens are known: all others count as one, of teacher's mass r and
+    /// student's s, and r is taken to be spread over them as the student spreads s. So of each of the likeliest
+    /// the gradient is q − p, and of each of the others q · (1 − r/s).
+    /// - Parameter logQ: `[rows, vocabulary]`, used up.
+    /// - Returns: the divergence of every row, `[rows]`, and q·(a + b)/scale less the teacher's part,
+    ///   `[rows, vocabulary]`.
+    fileprivate func compare(
+        _ logQ: Tensor, _ tokens: Tensor, _ logs: Tensor, _ rest: Tensor
+    ) throws -> (values: Tensor, gradient: Tensor) {
+        let theirs = try logs.exp()
+        let mine = try logQ.gathered(tokens, along: 1)
+        try logQ.exponentiate()
+        try logQ.scatter(
+            try Tensor.zeros(tokens.shape, on: tokens.device), at: tokens, along: 1)
+        let left = try logQ.sum(1).clamped(1e-10...1)
+        let values =
+            try (theirs * (logs - mine)).sum(1) + rest.exp() * (rest - left.log())
+        let share = divergence == 0 ? 0 : divergence / scale
+        try logQ.multiply(by: (rest.exp() / left * -share + 1).unsqueezed(1))
+        try logQ.accumulate(mine.exp() - theirs * share, at: tokens, along: 1)
+        return (values, logQ)
     }
 }

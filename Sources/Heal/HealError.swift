@@ -11,6 +11,7 @@ package enum HealError: Error, CustomStringConvertible {
     case nothingToLearn
     case notFinite(what: String, step: Int, batch: [String])
     case overlap(share: Double, files: [String])
+    case teacherCache(vocabulary: Int)
     case noState(folder: String)
     case taskLine(file: String, line: Int, cause: String)
     case tasksTooLong(file: String, window: Int)
@@ -39,6 +40,8 @@ package enum HealError: Error, CustomStringConvertible {
                 + (batch.count > 8 ? "; and \(batch.count - 8) more windows" : "")
         case .overlap(let share, let files):
             "\(percent(share)) of the evaluation text stands in the training text too (\(files.joined(separator: ", "))): what is measured on it would be memory; take other text, or pass --allow-overlap"
+        case .teacherCache(let vocabulary):
+            "--teacher-cache keeps fewer than the vocabulary's \(vocabulary) predictions of a token, and no hidden states: --hidden must be 0"
         case .noState(let folder):
             "\(folder) holds no state that can be read; pass --restart to begin anew"
         case .taskLine(let file, let line, let cause):

@@ -40,14 +40,17 @@ package struct HealStage {
             let masters = try MasterWeights(
                 checkpoint, configuration, trainsEmbeddings: settings.trainsEmbeddings,
                 on: place.device)
-            let teacher = try dense.map { folder, dense in
-                Teacher(
-                    try CausalLanguageModel(
-                        dense, ModelConfiguration(folder: folder),
-                        as: Trainer.computeType(on: place.device), on: place.device))
-            }
+            let device = place.device
             return TrainingStage.Parts(
-                masters: masters, teacher: teacher,
+                masters: masters,
+                teacher: dense.map { folder, dense in
+                    {
+                        Teacher(
+                            try CausalLanguageModel(
+                                dense, ModelConfiguration(folder: folder),
+                                as: Trainer.computeType(on: device), on: device))
+                    }
+                },
                 checkpoint: TrainedCheckpoint(masters, like: checkpoint), original: checkpoint)
         }
     }

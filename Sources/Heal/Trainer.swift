@@ -40,6 +40,8 @@ package final class Trainer {
         }
     }
 
+    var hasTeacher: Bool { teacher != nil }
+
     package static func computeType(on device: Device) -> ElementType {
         device == .cpu ? .float32 : .bfloat16
     }

@@ -49,6 +49,9 @@ package struct TrainingSettings: Sendable, Equatable {
     /// Largest 2-norm of the gradient; a longer one is scaled down to it.
     package var clip = 1.0
     package var trainsEmbeddings = false
+    /// As many of the teacher's predictions are kept on disk for every token, and the teacher in no memory;
+    /// 0: the teacher runs beside the model, and all of its predictions count.
+    package var teacherCount = 0
     package var seed: UInt64 = 0
 
     package static let betas = (0.9, 0.95)
@@ -69,15 +72,23 @@ package struct TrainingSettings: Sendable, Equatable {
     /// What a run must agree in to be continued.
     package var journal: [String: JSONValue] {
         [
-            "next-token": .number(weights.nextToken), "kl": .number(weights.divergence),
-            "hidden": .number(weights.hidden), "task": .number(weights.task),
+            "next-token": .plain(weights.nextToken), "kl": .plain(weights.divergence),
+            "hidden": .plain(weights.hidden), "task": .plain(weights.task),
             "tokens": .integer(tokens), "batch-tokens": .integer(batchTokens),
             "window": .integer(window), "micro-batch-tokens": .integer(microBatchTokens ?? 0),
             "checkpoint-blocks": .string(checkpointsBlocks.map { "\($0)" } ?? "by arithmetic"),
-            "learning-rate": .number(learningRate), "schedule": .string(schedule.rawValue),
-            "warmup": .number(warmup), "floor": .number(floor),
-            "weight-decay": .number(weightDecay), "clip": .number(clip),
-            "train-embeddings": .bool(trainsEmbeddings), "seed": .string("\(seed)"),
+            "learning-rate": .plain(learningRate), "schedule": .string(schedule.rawValue),
+            "warmup": .plain(warmup), "floor": .plain(floor),
+            "weight-decay": .plain(weightDecay), "clip": .plain(clip),
+            "teacher-cache": .integer(teacherCount), "train-embeddings": .bool(trainsEmbeddings),
+            "seed": .string("\(seed)"),
         ]
+    }
+}
+
+extension JSONValue {
+    /// A number as JSON gives it back: a whole one without a fraction.
+    fileprivate static func plain(_ number: Double) -> JSONValue {
+        Int(exactly: number).map { .integer($0) } ?? .number(number)
     }
 }

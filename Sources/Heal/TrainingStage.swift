@@ -33,6 +33,8 @@ package enum TrainingEvent: Sendable {
     case encoding(file: String, bytes: Int)
     /// Windows that are searched for the evaluation text.
     case searching(windows: Int, of: Int)
+    /// Windows whose predictions by the teacher are kept.
+    case observing(windows: Int, of: Int)
     case measuring(String)
     case note(String)
     case step(TrainingProgress)
@@ -51,7 +53,8 @@ struct TrainingStage {
     /// What a training is made of, once its settings are known to make sense.
     struct Parts {
         let masters: MasterWeights
-        let teacher: Teacher?
+        /// Made when it is needed: where its predictions are on disk it is not.
+        let teacher: (() throws -> Teacher)?
         let checkpoint: TrainedCheckpoint
         /// Where tensors that do not train are copied from.
         let original: Checkpoint?
@@ -92,12 +95,13 @@ struct TrainingStage {
         let parts = try make()
         let memory = TrainingMemory(
             configuration, settings, type: Trainer.computeType(on: place.device), on: place.device)
-        let trainer = try Trainer(
-            parts.masters, teacher: parts.teacher, settings: settings,
-            checkpointsBlocks: memory.checkpointsBlocks, on: place.device)
-        let source = BatchSource(
+        var source = BatchSource(
             text: windows, tasks: tasks, settings: settings, windowsAtOnce: memory.windowsAtOnce,
             on: place.device)
+        source.cache = try cachedTeacher(parts, source, origin)
+        let trainer = try Trainer(
+            parts.masters, teacher: source.cache == nil ? try parts.teacher?() : nil,
+            settings: settings, checkpointsBlocks: memory.checkpointsBlocks, on: place.device)
         let before = try measurementsBefore(held, trainer, source, in: run)
         var loop = TrainingLoop(
             trainer: trainer, source: source, states: TrainingStates(folder: run.path),
@@ -107,7 +111,7 @@ struct TrainingStage {
         let after = try measurements(held, trainer, source)
         let report = try report(
             result, origin, trainer, memory, overlap: overlap,
-            evaluations: zip(before, after).map { Self.evaluation($0, $1, parts.teacher != nil) })
+            evaluations: zip(before, after).map { Self.evaluation($0, $1, trainer.hasTeacher) })
         try folder.replace {
             try parts.checkpoint.write(
                 to: folder.path, report: try StrictJSON.encode(report),
@@ -126,6 +130,31 @@ struct TrainingStage {
         guard settings.window <= configuration.maxPositions else {
             throw HealError.window(settings.window, positions: configuration.maxPositions)
         }
+    }
+
+    /// The teacher's predictions on disk, made where they are not there yet.
+    private func cachedTeacher(
+        _ parts: Parts, _ source: BatchSource, _ origin: Origin
+    ) throws -> TeacherCache? {
+        guard settings.teacherCount > 0, let make = parts.teacher, let teacher = origin.source
+        else { return nil }
+        guard settings.teacherCount < configuration.vocabularySize, settings.weights.hidden == 0
+        else { throw HealError.teacherCache(vocabulary: configuration.vocabularySize) }
+        let texts = try place.corpus.map { try Fingerprint(ofFile: $0).hex }
+        let cache = try TeacherCache(
+            in: place.cache,
+            key: [
+                teacher.hex, "\(settings.seed)", Trainer.computeType(on: place.device).rawValue,
+                try TokenFile.identity(ofTokenizer: tokenizer).hex,
+            ] + texts, count: settings.teacherCount, length: settings.window)
+        let positions = settings.steps * settings.windowsPerStep
+        var order = source
+        if !cache.holds(positions) {
+            try cache.fill(positions, try make(), input: { try order.ids(at: $0) }) {
+                try tell(.observing(windows: $0, of: $1))
+            }
+        }
+        return cache
     }
 
     // MARK: Text

@@ -19,6 +19,7 @@ package struct Linear {
         self.bias = bias
     }
 
+    /// For few tokens a network is contracted with them core by core; for many it is multiplied out first.
     /// - Parameter x: `[…, in]`.
     /// - Returns: `[…, out]`.
     package func callAsFunction(_ x: Tensor) throws -> Tensor {
@@ -26,6 +27,9 @@ package struct Linear {
         case .dense(let matrix):
             return try x.linear(matrix, bias: bias)
         case .network(let network):
+            guard x.count / network.columns < network.tokensToMultiplyOut else {
+                return try x.linear(network.reconstructed(), bias: bias)
+            }
             return try biased(network.apply(x))
         case .patches(let matrix):
             return try biased(matrix.apply(x))

@@ -45,6 +45,16 @@ package indirect enum Factorization {
         return try network.applied(to: flat).reshaped(leading + [network.rows])
     }
 
+    /// From how many tokens on it is cheaper to multiply W out, which costs about as much as its largest bond
+    /// has dimensions, than to contract the network with each of them. A token passes the split modes of a
+    /// train at several times the cost of the dense matrix; low ranks cost less than it for any number.
+    package var tokensToMultiplyOut: Int {
+        switch self {
+        case .lowRank, .pivotedLowRank: .max
+        case .tucker, .tensorTrain, .tensorRing, .blockTerm, .pivoted, .mixture: 128
+        }
+    }
+
     /// W `[rows, columns]`, recorded for gradients where the parts are.
     package func reconstructed() throws -> Tensor { try network.reconstructed() }
 

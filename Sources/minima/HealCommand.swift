@@ -43,6 +43,12 @@ struct HealCommand: ParsableCommand {
     @Option(help: "Weight of the loss of predicting the tasks' answers.")
     var task = LossWeights().task
 
+    @Option(
+        help:
+            "Keep this many of the teacher's likeliest tokens on disk for every token of the text (64, say), so that the teacher is in no memory while the model trains; 0: run it beside the model."
+    )
+    var teacherCache = TrainingSettings().teacherCount
+
     @Option(help: "Largest learning rate.")
     var learningRate = TrainingSettings().learningRate
 
@@ -66,6 +72,9 @@ struct HealCommand: ParsableCommand {
         guard learningRate > 0, learningRate.isFinite else {
             throw ValidationError("--learning-rate must be above 0")
         }
+        guard teacherCache >= 0 else {
+            throw ValidationError("--teacher-cache must be 0 or more")
+        }
     }
 
     func run() throws {
@@ -83,6 +92,7 @@ struct HealCommand: ParsableCommand {
         settings.learningRate = learningRate
         settings.weightDecay = weightDecay
         settings.trainsEmbeddings = trainEmbeddings
+        settings.teacherCount = teacherCache
         var place = training.place(on: device)
         place.tasks = tasks
         let stage = HealStage(model: model, teacher: teacher, settings: settings, place: place)

@@ -23,6 +23,8 @@ final class TrainingDisplay {
             try show("encode \(name)", "bytes", nil, bytes, "")
         case .searching(let windows, let all):
             try show("search for evaluation text", "windows", all, windows, "")
+        case .observing(let windows, let all):
+            try show("keep the teacher's predictions", "windows", all, windows, "")
         case .measuring(let file):
             try show("measure", "texts", nil, 0, (file as NSString).lastPathComponent)
         case .note(let text):

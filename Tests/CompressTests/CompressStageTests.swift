@@ -10,11 +10,11 @@ import Testing
 
 @Suite("CompressStage")
 struct CompressStageTests {
-    private static let tiny = URL(fileURLWithPath: #filePath)
+    static let tiny = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Models/tiny").path
 
-    private func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+    func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("minima-compress-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -23,11 +23,11 @@ struct CompressStageTests {
     }
 
     /// Windows of ids that differ from one another; what they say does not matter here.
-    private func windows(_ count: Int, _ length: Int, seed: Int = 1) -> [[Int]] {
+    func windows(_ count: Int, _ length: Int, seed: Int = 1) -> [[Int]] {
         (0..<count).map { window in (0..<length).map { (window * 977 + $0 * 31 + seed) % 4_096 } }
     }
 
-    private func stage(
+    func stage(
         _ output: String, _ kind: Format.Kind = .lowRank, keep: Double = 0.5, weighted: Bool = true,
         windows: [[Int]]? = nil
     ) -> CompressStage {
@@ -39,7 +39,7 @@ struct CompressStageTests {
     }
 
     /// With a cache of its own, which lasts as long as the folder of the output.
-    private func stage(
+    func stage(
         _ output: String, _ settings: CompressionSettings, windows: [[Int]]? = nil
     ) -> CompressStage {
         var stage = CompressStage(
@@ -187,7 +187,7 @@ struct CompressStageTests {
         }
     }
 
-    private struct Stop: Error {}
+    struct Stop: Error {}
 
     @Test("a run that is stopped at any step continues to the same bytes")
     func resuming() throws {

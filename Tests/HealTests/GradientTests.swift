@@ -82,7 +82,8 @@ struct GradientTests {
         #expect(found.count == expected.count)
         for (name, (a, b)) in zip(names, zip(found, expected)) {
             let (distance, norm) = (try (a - b).norm().scalar(), try b.norm().scalar())
-            #expect(norm > 0, "\(name) does not matter")
+            // A bond whose gauge frees all of a core leaves nothing of it to store.
+            #expect(norm > 0 || b.count == 0, "\(name) \(b.shape) does not matter")
             #expect(distance <= tolerance * norm, "\(name): \(distance) of \(norm)")
         }
     }

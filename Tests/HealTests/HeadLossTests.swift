@@ -64,4 +64,39 @@ struct HeadLossTests {
         #expect(largest < 1e-5)
         #expect(found.head == nil)
     }
+
+    @Test("of the likeliest tokens alone: the others as one, gradients as autograd has them")
+    func largest() throws {
+        let states = try Tensor.normal([rows, width], seed: 1)
+        let head = try Tensor.normal([vocabulary, width], seed: 2)
+        let targets = try Tensor((0..<rows).map { ($0 * 7 + 3) % vocabulary })
+        let full = try Tensor.normal([rows, vocabulary], seed: 3).logSoftmax()
+        let (logs, tokens) = try full.largest(4, along: 1)
+        let rest = try (-(logs.exp().sum(1)) + 1).log()
+        let (a, b) = (0.3, 1.7)
+        let found = try HeadLoss(nextToken: a, divergence: b, on: .cpu).evaluate(
+            states, head: head, targets: targets,
+            expected: .largest(tokens: tokens, logs: logs, rest: rest), wanted: .statesAndHead)
+        let h = try states.converted(to: .float64).requiringGradient()
+        let e = try head.converted(to: .float64).requiringGradient()
+        let (p, r) = (try logs.converted(to: .float64), try rest.converted(to: .float64))
+        let (divergence, gradients) = try withGradients {
+            let logQ = try h.linear(e).logSoftmax()
+            let top = try logQ.gathered(tokens, along: 1)
+            let left = try (-(top.exp().sum(1)) + 1).log()
+            let second = try ((p.exp() * (p - top)).sum(1) + r.exp() * (r - left)).sum()
+            let first = try -(logQ.gathered(targets.unsqueezed(1), along: 1).sum())
+            return (
+                try second.detached().scalar(),
+                try (first * a + second * b).gradients(for: [h, e])
+            )
+        }
+        let sum = try found.divergenceSum.scalar()
+        #expect(abs(sum - divergence) < 1e-5 * divergence)
+        for (ours, theirs) in zip([found.states, found.head], gradients) {
+            let gradient = try #require(ours).converted(to: .float64)
+            let distance = try (gradient - theirs).norm().scalar() / theirs.norm().scalar()
+            #expect(distance < 1e-5)
+        }
+    }
 }

@@ -52,7 +52,7 @@ struct CompressedTests {
 
     @Test(
         "x·Wᵀ + bias is that of the matrix multiplied out", arguments: formats(24, 36),
-        [[36], [5, 36], [2, 3, 36]])
+        [[36], [5, 36], [2, 3, 36], [2, 70, 36]])
     func apply(_ format: Format, _ shape: [Int]) throws {
         let parts = try Self.parts(format, 24, 36, seed: 5, .float64)
         let network = try Self.network(format, 24, 36, parts)

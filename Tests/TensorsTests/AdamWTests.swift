@@ -48,4 +48,55 @@ struct AdamWTests {
         let distance = try (leaf.detached() - target).norm().scalar()
         #expect(distance < 1e-3)
     }
+
+    @Test("gradients are divided, a step that is to be skipped changes nothing")
+    func divisorAndSkip() throws {
+        func optimizer(_ parameter: Tensor) throws -> AdamW {
+            try AdamW([parameter], learningRate: 0.1, weightDecay: 0.3)
+        }
+        let values: [Float] = [1, -2, 0.5]
+        let (plain, divided) = (try Tensor(values), try Tensor(values))
+        var (first, second) = (try optimizer(plain), try optimizer(divided))
+        let four = try Tensor.full([], 4)
+        for gradient in [[0.5, -3, 1e-4], [-1.0, 2, 0.25]] as [[Float]] {
+            try first.step([Tensor(gradient)])
+            try second.step([Tensor(gradient.map { $0 * 4 })], dividedBy: four)
+        }
+        #expect(try divided.elements(as: Float.self) == plain.elements(as: Float.self))
+        let before = try plain.elements(as: Float.self)
+        let infinite = try Tensor([Float.infinity, 1, .nan])
+        try first.step([infinite], dividedBy: Tensor.full([], .nan), unless: Tensor.ones([]))
+        #expect(try plain.elements(as: Float.self) == before)
+        #expect(try first.means[0].elements(as: Float.self).allSatisfy(\.isFinite))
+        try first.step([Tensor([1, 1, 1] as [Float])], unless: Tensor.zeros([]))
+        #expect(try plain.elements(as: Float.self) != before)
+    }
+
+    @Test("moments that are handed on give the steps of the optimiser that they came from")
+    func resumed() throws {
+        let gradients = (0..<6).map { step in (0..<4).map { Float(step * $0) - 3 } }
+        let (whole, parts) = (
+            try Tensor([1, 2, 3, 4] as [Float]), try Tensor([1, 2, 3, 4] as [Float])
+        )
+        var optimizer = try AdamW([whole], learningRate: 0.05)
+        for gradient in gradients { try optimizer.step([Tensor(gradient)]) }
+        var early = try AdamW([parts], learningRate: 0.05)
+        for gradient in gradients.prefix(3) { try early.step([Tensor(gradient)]) }
+        var late = try AdamW([parts], learningRate: 0.05)
+        try late.resume(after: 3, means: early.means, squares: early.squares)
+        for gradient in gradients.dropFirst(3) { try late.step([Tensor(gradient)]) }
+        #expect(try parts.elements(as: Float.self) == whole.elements(as: Float.self))
+        #expect(late.steps == 6)
+    }
+
+    @Test("the norm is that of all elements together")
+    func totalNorm() throws {
+        let tensors = [
+            try Tensor([3.0, 0], shape: [2, 1]), try Tensor([4.0]), try Tensor([12.0]),
+        ]
+        let norm = try tensors.totalNorm()
+        #expect(norm.shape == [])
+        let value = try norm.scalar()
+        #expect(abs(value - 13) < 1e-12)
+    }
 }

@@ -67,7 +67,7 @@ enum RecipePart: String, CaseIterable, Sendable {
             [
                 (.paths, ["corpus", "evaluation"]), (.path, ["tasks"]),
                 (.text, ["tokens", "batch-tokens", "micro-batch-tokens", "schedule"]),
-                (.whole, ["window", "seed", "save-every"]),
+                (.whole, ["window", "seed", "save-every", "teacher-cache"]),
                 (.number, ["next-token", "kl", "hidden", "task", "learning-rate"]),
                 (.number, ["weight-decay", "warmup", "floor", "clip"]),
                 (.flag, ["allow-overlap", "train-embeddings"]), (.choice, ["checkpoint-blocks"]),
