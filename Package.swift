@@ -33,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift.git", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CTorch", path: "native"),
@@ -70,6 +71,7 @@ let package = Package(
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
                 "Analyze", "Compress", "Heal", "Generate", "Evaluate", "Compare", "Report",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
             ], swiftSettings: swiftSettings),
 
         tests(of: "Tensors"),

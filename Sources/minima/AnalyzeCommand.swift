@@ -55,6 +55,16 @@ struct AnalyzeCommand: ParsableCommand {
     }
 
     func run() throws {
+        let map = try made()
+        if result.json {
+            try result.printJSON(map)
+        } else {
+            print(map.table + "\n\nwritten  \(output)")
+        }
+    }
+
+    /// Analyses the model and writes the map.
+    func made() throws -> SensitivityMap {
         guard overwrite || !FileManager.default.fileExists(atPath: output) else {
             throw MapExists(file: output)
         }
@@ -71,11 +81,7 @@ struct AnalyzeCommand: ParsableCommand {
         let map = try probing.calibrated(
             Self.run(stage, isQuiet: isQuiet), of: stage, isQuiet: isQuiet)
         try map.write(output)
-        if result.json {
-            try result.printJSON(map)
-        } else {
-            print(map.table + "\n\nwritten  \(output)")
-        }
+        return map
     }
 
     /// Runs the stage under a progress line.

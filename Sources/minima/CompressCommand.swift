@@ -78,6 +78,12 @@ struct CompressCommand: ParsableCommand {
     }
 
     func run() throws {
+        let report = try made()
+        if result.json { try result.printJSON(report) } else { print(report.table) }
+    }
+
+    /// Compresses, or goes on with it.
+    func made() throws -> CompressionReport {
         let device = try compute.resolve()
         let isQuiet = result.quiet || result.json
         let plan = try plan.map { try CompressionPlan.read($0) }
@@ -103,7 +109,7 @@ struct CompressCommand: ParsableCommand {
             try shown.update(done, note: note)
         }
         line?.finish()
-        if result.json { try result.printJSON(report) } else { print(report.table) }
+        return report
     }
 
     private func goal(

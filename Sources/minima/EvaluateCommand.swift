@@ -69,14 +69,22 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let device = try compute.resolve()
-        let perplexity = text.isEmpty ? nil : try measurePerplexity(on: device)
-        let tasks = benchmark.tasks.isEmpty ? nil : try measureTasks(on: device)
+        let measured = try made()
         if output.json {
-            try output.printJSON(Measurements(perplexity: perplexity, tasks: tasks))
+            try output.printJSON(measured)
         } else {
-            print([perplexity?.table, tasks?.table].compactMap { $0 }.joined(separator: "\n\n"))
+            print(
+                [measured.perplexity?.table, measured.tasks?.table].compactMap { $0 }
+                    .joined(separator: "\n\n"))
         }
+    }
+
+    /// Measures what was asked for.
+    func made() throws -> Measurements {
+        let device = try compute.resolve()
+        return Measurements(
+            perplexity: text.isEmpty ? nil : try measurePerplexity(on: device),
+            tasks: benchmark.tasks.isEmpty ? nil : try measureTasks(on: device))
     }
 
     private func measurePerplexity(on device: Device) throws -> EvaluationReport {
@@ -114,7 +122,7 @@ struct EvaluateCommand: ParsableCommand {
 }
 
 /// One JSON object of what was measured: that of the texts, with the tasks in its member `tasks`.
-private struct Measurements: Encodable {
+struct Measurements: Encodable {
     let perplexity: EvaluationReport?
     let tasks: TaskReport?
 

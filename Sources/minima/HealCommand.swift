@@ -78,6 +78,12 @@ struct HealCommand: ParsableCommand {
     }
 
     func run() throws {
+        let report = try made()
+        if result.json { try result.printJSON(report) } else { print(report.table) }
+    }
+
+    /// Trains, or goes on with it.
+    func made() throws -> HealReport {
         let device = try compute.resolve()
         var settings = TrainingSettings()
         training.apply(to: &settings)
@@ -93,6 +99,6 @@ struct HealCommand: ParsableCommand {
         let shown = TrainingDisplay("heal", isQuiet: result.quiet || result.json)
         let report = try stage.run { try shown.tell($0) }
         shown.finish()
-        if result.json { try result.printJSON(report) } else { print(report.table) }
+        return report
     }
 }

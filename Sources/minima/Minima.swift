@@ -24,7 +24,7 @@ struct Minima: ParsableCommand {
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
             HealCommand.self, PretrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ReportCommand.self, PredictorCommand.self,
-            GenerateCommand.self, ExportCommand.self, BenchCommand.self,
+            GenerateCommand.self, RunCommand.self, ExportCommand.self, BenchCommand.self,
         ])
 
     static let version = "0.1.0"

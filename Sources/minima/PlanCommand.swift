@@ -123,6 +123,12 @@ struct PlanCommand: ParsableCommand {
     }
 
     func run() throws {
+        let summary = try made()
+        if result.json { try result.printJSON(summary) } else { print(summary.table) }
+    }
+
+    /// Plans, and writes the plan.
+    func made() throws -> PlanSummary {
         if FileManager.default.fileExists(atPath: output) {
             guard overwrite, !isSensitivity(output) else {
                 throw PlanExists(file: output, isSensitivity: isSensitivity(output))
@@ -135,8 +141,7 @@ struct PlanCommand: ParsableCommand {
         planner.decode = try decodeGoal(planner.model?.configuration)
         let proposal = try planner.propose()
         try proposal.plan.write(output)
-        let summary = PlanSummary(map, proposal, planner, output: output)
-        if result.json { try result.printJSON(summary) } else { print(summary.table) }
+        return PlanSummary(map, proposal, planner, output: output)
     }
 
     private func decodeGoal(_ configuration: ModelConfiguration?) throws -> DecodeGoal? {

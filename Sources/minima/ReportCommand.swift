@@ -57,6 +57,18 @@ struct ReportCommand: ParsableCommand {
     }
 
     func run() throws {
+        let written = try made()
+        if result.json {
+            try result.printJSON(written)
+        } else if !result.quiet {
+            print(
+                (written.sections.map { ("section", $0) }
+                    + [("written", "\(output), \(written.bytes.grouped) bytes")]).aligned)
+        }
+    }
+
+    /// Draws and writes the page.
+    func made() throws -> Written {
         if let input = ([sensitivity, compression].compactMap { $0 } + plan + heal).first(
             where: isOutput)
         {
@@ -71,14 +83,7 @@ struct ReportCommand: ParsableCommand {
         let page = try ReportPage(inputs, version: Minima.configuration.version)
         let bytes = Array(page.html.utf8)
         try AtomicFile.write(bytes, to: output)
-        if result.json {
-            try result.printJSON(
-                Written(output: output, bytes: bytes.count, sections: page.titles))
-        } else if !result.quiet {
-            print(
-                (page.titles.map { ("section", $0) }
-                    + [("written", "\(output), \(bytes.count.grouped) bytes")]).aligned)
-        }
+        return Written(output: output, bytes: bytes.count, sections: page.titles)
     }
 
     private func isOutput(_ path: String) -> Bool {
@@ -88,7 +93,7 @@ struct ReportCommand: ParsableCommand {
         return place(path) == place(output)
     }
 
-    private struct Written: Encodable {
+    struct Written: Encodable {
         let output: String
         let bytes: Int
         let sections: [String]

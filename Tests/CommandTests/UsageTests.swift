@@ -6,7 +6,7 @@ struct UsageTests {
         "help of every command teaches and succeeds",
         arguments: [
             "inspect", "analyze", "plan", "compress", "evaluate", "generate", "export", "report",
-            "predictor", "compare", "bench",
+            "predictor", "compare", "bench", "heal", "run",
         ])
     func help(command: String) throws {
         let result = try Program.run(command, "--help")
