@@ -86,7 +86,8 @@ struct InterruptionTests {
                 let moment = Double.random(in: 0.05..<max(0.1, duration / 2))
                 let killed = try Program.shell(
                     line("second", "map.json", "timeout -s KILL \(moment)"))
-                #expect(killed.status == 0 || killed.status == 137, "\(killed.errors)")
+                // timeout passes its own death on, as 9 or as 128 + 9.
+                #expect([0, 9, 137].contains(killed.status), "\(killed.errors)")
                 kills += killed.status == 0 ? 0 : 1
                 // Done, or killed when the map had been written: it is whole. Start over.
                 if FileManager.default.fileExists(atPath: scratch.path("map.json")) {
