@@ -210,7 +210,8 @@ struct SensitivityMapTests {
             Issue.record("read, in spite of: \(reason)")
         } catch {
             #expect(error.description.contains("bad.json"), "\(error)")
-            #expect(error.description.contains(reason), "\(error)")
+            // What Foundation says of a number that is too large is its own.
+            #expect(reason.isEmpty || error.description.contains(reason), "\(error)")
             #expect(!error.description.contains("\n"))
         }
     }
