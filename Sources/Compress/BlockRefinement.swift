@@ -3,7 +3,6 @@
 // AA-SVD (arXiv 2604.02119, section 4) finds this to be worth more than any improvement of the fits.
 import Artifacts
 import Calibration
-import Foundation
 import Models
 import TensorNetworks
 import Tensors
@@ -44,12 +43,14 @@ struct BlockRefinement {
         let targets = try streams.target.open()
         var optimizer = try AdamW(
             block.masters.map(\.tensor), learningRate: settings.learningRate, weightDecay: 0)
-        var order = WindowOrder(inputs.windows, seed: seed &+ UInt64(layer))
+        let rates = LearningRateSchedule(
+            .cosine, steps: settings.steps, warmup: max(1, settings.steps / 10), floor: 0.1)
+        var order = WindowOrder(count: inputs.windows, seed: seed &+ UInt64(layer))
         for number in 0..<settings.steps {
-            optimizer.learningRate = settings.learningRate * rate(number)
+            optimizer.learningRate = settings.learningRate * rates.share(at: number)
             let computed = try block.computed()
-            for _ in 0..<settings.windowsPerStep {
-                let window = order.next()
+            for turn in 0..<settings.windowsPerStep {
+                let window = order.window(at: number * settings.windowsPerStep + turn)
                 let x = try inputs.window(window, on: device)
                 let target = try targets.window(window, on: device)
                 try computed.add(of: x, target, share: 1 / Double(settings.windowsPerStep))
@@ -59,14 +60,6 @@ struct BlockRefinement {
         }
         try streams.target.remove()
         return try block.refined { checkpoint.info($0)?.elementType ?? .float32 }
-    }
-
-    /// Linear warm-up over a tenth of the steps, then a cosine to a tenth.
-    private func rate(_ number: Int) -> Double {
-        let warm = max(1, settings.steps / 10)
-        if number < warm { return Double(number + 1) / Double(warm) }
-        let share = Double(number - warm) / Double(max(1, settings.steps - warm))
-        return 0.1 + 0.9 * 0.5 * (1 + cos(.pi * share))
     }
 
     private func writeTargets(
@@ -88,35 +81,5 @@ struct BlockRefinement {
             try step()
         }
         try writer.finish()
-    }
-}
-
-/// Window numbers in random order, every one once before any comes again.
-private struct WindowOrder {
-    private let count: Int
-    private let seed: UInt64
-    private var round: UInt64 = 0
-    private var rest: [Int] = []
-
-    init(_ count: Int, seed: UInt64) {
-        self.count = count
-        self.seed = seed
-    }
-
-    mutating func next() -> Int {
-        if rest.isEmpty {
-            var state = seed &* 0x9E37_79B9_7F4A_7C15 &+ round
-            round += 1
-            rest = Array(0..<count)
-            for place in stride(from: count - 1, to: 0, by: -1) {
-                // SplitMix64 (Steele, Lea, Flood 2014).
-                state &+= 0x9E37_79B9_7F4A_7C15
-                var z = state
-                z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-                z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-                rest.swapAt(place, Int((z ^ z >> 31) % UInt64(place + 1)))
-            }
-        }
-        return rest.removeLast()
     }
 }

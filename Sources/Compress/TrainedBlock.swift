@@ -128,9 +128,8 @@ struct TrainedBlock {
             var gradients: [Tensor] = []
             for (network, sum) in zip(owner.networks, sums) {
                 gradients += try withGradients {
-                    // d⟨W, dL/dW⟩ / d(part), the chain rule's step through the contraction.
-                    try (network.weight.dense() * sum).sum()
-                        .gradients(for: network.parts.map(\.tensor))
+                    try network.weight.dense().gradients(
+                        for: network.parts.map(\.tensor), upstream: sum)
                 }
             }
             return gradients + sums[owner.networks.count...]

@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// Draws tokens from logits. Pure: the same options, logits and history give the same tokens.
 package struct Sampler {

@@ -1,4 +1,5 @@
 import Artifacts
+import Tensors
 
 /// What the loss is a sum of; a weight of 0 leaves a term out.
 package struct LossWeights: Sendable, Equatable {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Heal
+@testable import Tensors
 
 @Suite("LearningRateSchedule")
 struct LearningRateScheduleTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Generate
+@testable import Tensors
 
 @Suite("RandomSource")
 struct RandomSourceTests {
