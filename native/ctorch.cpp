@@ -463,6 +463,13 @@ int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out) 
 int ct_softmax(const ct_tensor *t, int64_t dim, bool logarithm, ct_tensor **out) {
     return made(out, [&] { return logarithm ? t->value.log_softmax(dim) : t->value.softmax(dim); });
 }
+int ct_linear_float(const ct_tensor *x, const ct_tensor *weight, ct_tensor **out) {
+    return made(out, [&] {
+        auto turned = weight->value.t();
+        if (x->value.is_cuda() && x->value.scalar_type() != at::kFloat) return at::mm(x->value, turned, at::kFloat);
+        return at::mm(x->value.to(at::kFloat), turned.to(at::kFloat));
+    });
+}
 int ct_log_softmax_float(const ct_tensor *t, ct_tensor **out) {
     return made(out, [&] { return at::log_softmax(t->value, -1, at::kFloat); });
 }
@@ -474,9 +481,6 @@ int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out) {
     });
 }
 
-int ct_rms_norm(const ct_tensor *t, const ct_tensor *weight, double epsilon, ct_tensor **out) {
-    return made(out, [&] { return at::rms_norm(t->value, weight->value.sizes(), weight->value, epsilon); });
-}
 int ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *mask,
                  bool causal, bool grouped, ct_tensor **out) {
     return made(out, [&] {

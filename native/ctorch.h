@@ -148,9 +148,13 @@ int ct_einsum(const char *equation, ct_tensor *const *, int count, ct_tensor **o
 // Neural network
 int ct_embedding(const ct_tensor *table, const ct_tensor *ids, ct_tensor **out);
 int ct_softmax(const ct_tensor *, int64_t dim, bool logarithm, ct_tensor **out);
+// x · weightᵀ of matrices, in float32 whatever their type.
+int ct_linear_float(const ct_tensor *x, const ct_tensor *weight, ct_tensor **out);
 // log softmax over the last dimension, float32 whatever the type of the logits.
 int ct_log_softmax_float(const ct_tensor *, ct_tensor **out);
 int ct_rms_norm(const ct_tensor *, const ct_tensor *weight, double epsilon, ct_tensor **out);
+// [a·cos − b·sin, b·cos + a·sin] of the halves a, b of the last dimension; the tables are broadcast.
+int ct_rotate(const ct_tensor *, const ct_tensor *cosines, const ct_tensor *sines, ct_tensor **out);
 // silu(gate) · up
 int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out);
 int ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v,

@@ -20,6 +20,8 @@ package struct HiddenStateFile {
         self.hidden = hidden
     }
 
+    package var byteCount: Int { windows * windowBytes }
+
     private var windowBytes: Int { tokens * hidden * ElementType.float32.byteCount }
 
     /// Opens the file for reading.

@@ -39,21 +39,22 @@ struct BlockRefinement {
         let dense = try DecoderBlock(layer, of: configuration, from: loader)
         try writeTargets(dense, streams, step)
         let block = try TrainedBlock(layer, fitted, loader, configuration)
-        let inputs = try streams.compressed.open()
-        let targets = try streams.target.open()
+        let perStep = settings.windowsPerStep
+        let inputs = try RefinementWindows(streams.compressed, together: perStep, on: device)
+        let targets = try RefinementWindows(streams.target, together: perStep, on: device)
         var optimizer = try AdamW(
             block.masters.map(\.tensor), learningRate: settings.learningRate, weightDecay: 0)
         let rates = LearningRateSchedule(
             .cosine, steps: settings.steps, warmup: max(1, settings.steps / 10), floor: 0.1)
-        var order = WindowOrder(count: inputs.windows, seed: seed &+ UInt64(layer))
+        var order = WindowOrder(count: streams.compressed.windows, seed: seed &+ UInt64(layer))
         for number in 0..<settings.steps {
             optimizer.learningRate = settings.learningRate * rates.share(at: number)
             let computed = try block.computed()
-            for turn in 0..<settings.windowsPerStep {
-                let window = order.window(at: number * settings.windowsPerStep + turn)
-                let x = try inputs.window(window, on: device)
-                let target = try targets.window(window, on: device)
-                try computed.add(of: x, target, share: 1 / Double(settings.windowsPerStep))
+            let windows = (0..<perStep).map { order.window(at: number * perStep + $0) }
+            for piece in inputs.pieces(of: windows) {
+                try computed.add(
+                    of: inputs.states(of: piece), targets.states(of: piece),
+                    share: 1 / Double(perStep))
             }
             try optimizer.step(try computed.masterGradients())
             try step()

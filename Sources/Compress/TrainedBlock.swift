@@ -108,7 +108,7 @@ struct TrainedBlock {
             leaves = matrices + owner.others.map(\.tensor)
         }
 
-        /// Adds the gradient of share · E‖block(x) − target‖².
+        /// Adds the gradient of share · Σ_windows E‖block(x) − target‖², x `[windows, tokens, hidden]`.
         func add(of x: Tensor, _ target: Tensor, share: Double) throws {
             var none: KVCache?
             let found = try withGradients {

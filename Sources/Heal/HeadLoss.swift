@@ -92,7 +92,7 @@ struct HeadLoss {
         _ h: Tensor, _ head: Tensor, _ targets: Tensor, _ expected: Expectation?,
         _ range: Range<Int>, _ factors: Tensor?, _ wanted: Wanted, _ sums: (Tensor, Tensor)
     ) throws -> Tensor? {
-        let logQ = try h.linear(head).logSoftmaxInFloat32()
+        let logQ = try h.linearInFloat32(head).logSoftmax(-1)
         let places = try targets.unsqueezed(1)
         func add(_ values: Tensor, to sum: Tensor) throws {
             if let factors { try values.multiply(by: factors) }
@@ -106,7 +106,7 @@ struct HeadLoss {
             try logQ.exponentiate()
             gradient = logQ
         case .states(let theirs, let theirHead):
-            let logP = try theirs.narrowed(0, range).linear(theirHead).logSoftmaxInFloat32()
+            let logP = try theirs.narrowed(0, range).linearInFloat32(theirHead).logSoftmax(-1)
             let p = try logP.exp()
             try logP.accumulate(logQ, times: -1)
             try logP.multiply(by: p)

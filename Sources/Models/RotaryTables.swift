@@ -51,15 +51,7 @@ package final class RotaryTables {
     package static func rotate(
         _ x: Tensor, by angles: (cosines: Tensor, sines: Tensor)
     ) throws -> Tensor {
-        let half = x.shape[3] / 2
-        let (first, second) = (
-            try x.narrowed(3, 0..<half), try x.narrowed(3, half..<2 * half)
-        )
-        return try Tensor.concatenated(
-            [
-                first * angles.cosines - second * angles.sines,
-                second * angles.cosines + first * angles.sines,
-            ], along: 3)
+        try x.rotated(cosines: angles.cosines, sines: angles.sines)
     }
 
     // MARK: Frequencies

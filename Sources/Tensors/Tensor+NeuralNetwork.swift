@@ -25,6 +25,17 @@ extension Tensor {
         try TorchCall.make("rmsNorm", [self, weight]) { ct_rms_norm($0[0], $0[1], epsilon, $1) }
     }
 
+    /// Halves a, b of the last dimension turned: [a·cos − b·sin, b·cos + a·sin].
+    /// - Parameters:
+    ///   - cosines: broadcast to the halves; `sines` alike. Neither has a gradient.
+    package func rotated(
+        cosines: Tensor, sines: Tensor
+    ) throws(TensorError) -> Tensor {
+        try TorchCall.make("rotated", [self, cosines, sines]) {
+            ct_rotate($0[0], $0[1], $0[2], $1)
+        }
+    }
+
     /// silu(self) · up, without a second temporary (SwiGLU, Shazeer 2020, arXiv 2002.05202).
     package func swiGLU(_ up: Tensor) throws(TensorError) -> Tensor {
         try TorchCall.make("swiGLU", [self, up]) { ct_swiglu($0[0], $0[1], $1) }

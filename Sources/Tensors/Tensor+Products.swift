@@ -17,6 +17,16 @@ extension Tensor {
         }
     }
 
+    /// x · weightᵀ in float32, also of operands of 16 bits: sums that are accumulated in float32 need not be rounded
+    /// first.
+    /// - Parameter weight: `[out, in]`.
+    /// - Returns: `[rows, out]` for this `[rows, in]`.
+    package func linearInFloat32(_ weight: Tensor) throws(TensorError) -> Tensor {
+        try TorchCall.make("linearInFloat32", [self, weight]) {
+            ct_linear_float($0[0], $0[1], $1)
+        }
+    }
+
     /// Sums products of the operands over the letters that the result does not name, as in
     /// `"tnr,rms->tnms"`.
     package static func einsum(
