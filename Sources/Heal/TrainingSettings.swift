@@ -39,7 +39,7 @@ package struct TrainingSettings: Sendable, Equatable {
     /// Keep only what enters every block and run it again for its gradient; `nil`: where memory would not
     /// hold one window otherwise.
     package var checkpointsBlocks: Bool?
-    package var learningRate = 3e-4
+    package var learningRate = 2e-4
     package var schedule = LearningRateSchedule.Shape.cosine
     /// Share of the steps over which the rate rises.
     package var warmup = 0.05

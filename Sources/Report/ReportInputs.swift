@@ -20,6 +20,8 @@ package struct ReportInputs: Sendable {
     package let compression: Named<CompressionReport>?
     /// As they were given.
     package let trainings: [Named<HealReport>]
+    /// Of the models that a run made.
+    package let evaluation: Named<RunEvaluation>?
     /// By model, method and budget.
     package let comparisons: [Named<ComparisonEntry>]
 
@@ -28,10 +30,11 @@ package struct ReportInputs: Sendable {
     package init(
         sensitivity: Named<SensitivityMap>?, plans: [Named<CompressionPlan>],
         compression: Named<CompressionReport>?, trainings: [Named<HealReport>] = [],
-        comparisons: [Named<ComparisonEntry>]
+        evaluation: Named<RunEvaluation>? = nil, comparisons: [Named<ComparisonEntry>]
     ) throws(ReportError) {
         self.compression = compression
         self.trainings = trainings
+        self.evaluation = evaluation
         self.sensitivity = sensitivity
         self.plans = plans
         self.comparisons = comparisons.sorted {
@@ -40,7 +43,7 @@ package struct ReportInputs: Sendable {
         }
         guard
             sensitivity != nil || !plans.isEmpty || compression != nil || !trainings.isEmpty
-                || !comparisons.isEmpty
+                || evaluation != nil || !comparisons.isEmpty
         else { throw .noInput }
         if let sensitivity, sensitivity.artifact.matrices.isEmpty {
             throw .noMatrix(file: sensitivity.file)
@@ -65,7 +68,7 @@ package struct ReportInputs: Sendable {
             + [compression.map { Named($0.artifact.fingerprint, file: $0.file) }].compactMap { $0 }
             + trainings.compactMap { training in
                 training.artifact.source.map { Named($0, file: training.file) }
-            }
+            } + [evaluation.map { Named($0.artifact.source, file: $0.file) }].compactMap { $0 }
     }
 
     private func requireOneSource() throws(ReportError) {
@@ -131,7 +134,7 @@ extension ReportInputs {
     /// - Parameter comparisons: folders whose *.json files are comparisons.
     package init(
         sensitivity: String?, plans: [String], compression: String?, trainings: [String] = [],
-        comparisons: [String]
+        evaluation: String? = nil, comparisons: [String]
     ) throws {
         func named<Artifact: JSONArtifact & Sendable>(_ path: String) throws -> Named<Artifact> {
             Named(try Artifact.read(path), file: path)
@@ -141,6 +144,7 @@ extension ReportInputs {
             plans: try plans.map { try named($0) },
             compression: try compression.map { try named($0) },
             trainings: try trainings.map { try named($0) },
+            evaluation: try evaluation.map { Named(try RunEvaluation(reading: $0), file: $0) },
             comparisons: try comparisons.flatMap { try Self.files(in: $0) }.map { try named($0) })
     }
 

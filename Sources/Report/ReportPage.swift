@@ -43,6 +43,12 @@ package struct ReportPage {
             sections.append(
                 TrainingFigure(report: training.artifact, anchor: "training-\(index + 1)").section)
         }
+        if let evaluation = inputs.evaluation?.artifact {
+            sections.append(
+                EvaluationFigure(
+                    evaluation: evaluation, compression: inputs.compression?.artifact
+                ).section)
+        }
         if let agreement { sections.append(agreement.section) }
         for (index, model) in models.enumerated() where !model.entries.isEmpty {
             sections.append(
@@ -89,6 +95,7 @@ package struct ReportPage {
         let files =
             (inputs.sensitivity.map { [$0.name] } ?? []) + inputs.plans.map(\.name)
             + (inputs.compression.map { [$0.name] } ?? []) + inputs.trainings.map(\.name)
+            + (inputs.evaluation.map { [$0.name] } ?? [])
             + (inputs.comparisons.isEmpty
                 ? [] : ["\(NumberText.grouped(inputs.comparisons.count)) comparisons"])
         return .tag(

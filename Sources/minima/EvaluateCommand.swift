@@ -1,4 +1,5 @@
 import ArgumentParser
+import Artifacts
 import Evaluate
 import Foundation
 import Tensors

@@ -10,7 +10,7 @@ struct ReportCommand: ParsableCommand {
         discussion: """
             The page opens in any browser without a network, in light and dark, on a phone and on paper, and \
             shows what its artifacts tell: which matrices the model depends on and how their spectra fall \
-            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how the loss fell (training reports), how well \
+            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how the loss fell (training reports), what the models of a run are worth (its evaluation), how well \
             predictions agree with measurements (a map with measured candidates), and quality against \
             bytes of every method (folders of comparisons, one JSON file each). Artifacts of different \
             checkpoints are refused. The same artifacts give the same page.
@@ -36,6 +36,11 @@ struct ReportCommand: ParsableCommand {
     var heal: [String] = []
 
     @Option(
+        help: "What `minima run` measured, as in runs/tiny/evaluation.json.",
+        completion: .file())
+    var evaluation: String?
+
+    @Option(
         help: "Folder of comparisons, *.json; may be given several times.", completion: .directory)
     var compare: [String] = []
 
@@ -50,9 +55,10 @@ struct ReportCommand: ParsableCommand {
     func validate() throws {
         guard
             sensitivity != nil || !plan.isEmpty || compression != nil || !heal.isEmpty
-                || !compare.isEmpty
+                || evaluation != nil || !compare.isEmpty
         else {
-            throw ValidationError("give --sensitivity, --plan, --compression, --heal or --compare")
+            throw ValidationError(
+                "give --sensitivity, --plan, --compression, --heal, --evaluation or --compare")
         }
     }
 
@@ -69,9 +75,8 @@ struct ReportCommand: ParsableCommand {
 
     /// Draws and writes the page.
     func made() throws -> Written {
-        if let input = ([sensitivity, compression].compactMap { $0 } + plan + heal).first(
-            where: isOutput)
-        {
+        let files = [sensitivity, compression, evaluation].compactMap { $0 } + plan + heal
+        if let input = files.first(where: isOutput) {
             throw PageExists(file: input, isInput: true)
         }
         guard overwrite || !FileManager.default.fileExists(atPath: output) else {
@@ -79,7 +84,7 @@ struct ReportCommand: ParsableCommand {
         }
         let inputs = try ReportInputs(
             sensitivity: sensitivity, plans: plan, compression: compression, trainings: heal,
-            comparisons: compare)
+            evaluation: evaluation, comparisons: compare)
         let page = try ReportPage(inputs, version: Minima.configuration.version)
         let bytes = Array(page.html.utf8)
         try AtomicFile.write(bytes, to: output)

@@ -8,7 +8,8 @@ import Testing
 struct ReportPageTests {
     static let titles = [
         "Sensitivity map", "Spectra and entanglement entropy", "Where the bytes went",
-        "What the fits lost", "Predicted against measured", "Quality against bytes: toy",
+        "What the fits lost", "Measured: dense, compressed, healed", "Predicted against measured",
+        "Quality against bytes: toy",
         "Ablations: toy",
     ]
 
@@ -40,15 +41,40 @@ struct ReportPageTests {
         let map = try TestData.inputs(map: try TestData.map())
         #expect(try titles(map) == Array(Self.titles[0...1]))
         let measured = try TestData.inputs(map: try TestData.map(measured: 1))
-        #expect(try titles(measured) == Array(Self.titles[0...1]) + [Self.titles[4]])
+        #expect(try titles(measured) == Array(Self.titles[0...1]) + [Self.titles[5]])
         let plan = try TestData.inputs(plans: [try TestData.plan()])
         #expect(try titles(plan) == [Self.titles[2]])
         let fits = try TestData.inputs(compression: try TestData.compression())
         #expect(try titles(fits) == [Self.titles[3]])
+        let evaluated = try TestData.inputs(evaluation: try TestData.evaluation())
+        #expect(try titles(evaluated) == [Self.titles[4]])
         let compared = try TestData.inputs(comparisons: [try TestData.entry("minima")])
-        #expect(try titles(compared) == [Self.titles[5]])
+        #expect(try titles(compared) == [Self.titles[6]])
         let ablated = try TestData.inputs(comparisons: [try TestData.entry("ablation-x")])
-        #expect(try titles(ablated) == [Self.titles[6]])
+        #expect(try titles(ablated) == [Self.titles[7]])
+    }
+
+    @Test("the models of a run beside the dense one, a ruined one among them")
+    func evaluation() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "evaluation-\(UUID()).json"
+        ).path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try TestData.evaluation().artifact.write(file)
+        let inputs = try ReportInputs(
+            sensitivity: nil, plans: [], compression: nil, evaluation: file, comparisons: [])
+        let html = try TestData.html(inputs)
+        for fragment in [
+            "dense", "20.0", "∞", "21.0", "+5.00%", "winogrande: acc of 40", "52.5%", "55.0%",
+            "87.5%", "valid.txt",
+        ] {
+            #expect(html.contains(fragment), "\(fragment)")
+        }
+        #expect(!html.contains("texts/valid.txt"), "a page tells no folders")
+        #expect(throws: ReportError.self) {
+            try TestData.inputs(
+                map: try TestData.map(), evaluation: try TestData.evaluation(source: "bb"))
+        }
     }
 
     @Test("several models have a section each, that of the map first")
@@ -74,7 +100,7 @@ struct ReportPageTests {
         #expect(try TestData.html(try TestData.everything()) == html)
         let turned = try ReportInputs(
             sensitivity: inputs.sensitivity, plans: inputs.plans, compression: inputs.compression,
-            comparisons: inputs.comparisons.reversed())
+            evaluation: inputs.evaluation, comparisons: inputs.comparisons.reversed())
         #expect(try TestData.html(turned) == html)
     }
 

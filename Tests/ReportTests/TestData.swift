@@ -104,16 +104,56 @@ enum TestData {
         map: ReportInputs.Named<SensitivityMap>? = nil,
         plans: [ReportInputs.Named<CompressionPlan>] = [],
         compression: ReportInputs.Named<CompressionReport>? = nil,
+        evaluation: ReportInputs.Named<RunEvaluation>? = nil,
         comparisons: [ReportInputs.Named<ComparisonEntry>] = []
     ) throws -> ReportInputs {
         try ReportInputs(
-            sensitivity: map, plans: plans, compression: compression, comparisons: comparisons)
+            sensitivity: map, plans: plans, compression: compression, evaluation: evaluation,
+            comparisons: comparisons)
+    }
+
+    /// Of a compressed and a healed model, with a task that the healed one alone was given.
+    static func evaluation(source digits: String = "0a") throws -> ReportInputs.Named<RunEvaluation>
+    {
+        func report(_ model: String, perplexity: Double) -> EvaluationReport {
+            EvaluationReport(
+                model: "run/\(model)", reference: "dense", perplexity: perplexity, tokens: 100,
+                klMean: 0.25, top1Agreement: 0.75, parameters: 8000, linearParameters: 1280,
+                bytes: 10_000, tokensPerSecond: 10, peakMemoryBytes: 1, window: 64, stride: 64,
+                device: "cpu", elementType: "F32", threads: 2,
+                texts: [
+                    .init(
+                        file: "texts/valid.txt", perplexity: perplexity, tokens: 100,
+                        referencePerplexity: 20, klMean: 0.25, top1Agreement: 0.75)
+                ])
+        }
+        let task = TaskReport.Task(
+            score: TaskScore(
+                task: "winogrande", items: 40,
+                metrics: ["acc,none": 0.525, "acc_stderr,none": 0.08],
+                referenceMetrics: ["acc,none": 0.55, "acc_stderr,none": 0.08],
+                agreement: ["acc,none": 0.875]),
+            groups: [], subjects: [], file: "tasks/winogrande.jsonl", shots: 0, seconds: 1)
+        let tasks = TaskReport(
+            model: "run/healed", reference: "dense", device: "cpu", elementType: "F32", threads: 2,
+            peakMemoryBytes: 1, tasks: [task])
+        return .init(
+            RunEvaluation(
+                source: try source(digits),
+                models: [
+                    .init(
+                        name: "compressed", perplexity: report("compressed", perplexity: .infinity),
+                        tasks: nil),
+                    .init(
+                        name: "healed", perplexity: report("healed", perplexity: 21), tasks: tasks),
+                ]), file: "run/evaluation.json")
     }
 
     /// Everything that a page can show.
     static func everything() throws -> ReportInputs {
         try inputs(
             map: try map(measured: 0.3), plans: [try plan()], compression: try compression(),
+            evaluation: try evaluation(),
             comparisons: [
                 try entry("minima", keep: 0.5), try entry("minima", keep: 0.8, perplexity: 21),
                 try entry("low-rank", keep: 0.5, perplexity: 60),

@@ -1,30 +1,12 @@
+import Artifacts
 import Foundation
 
-/// Metrics of some documents, with standard errors, by the harness' names.
-package struct TaskScore: Codable, Sendable {
-    /// The task, a group of its subjects, or a subject.
-    package let task: String
-    /// Documents.
-    package let items: Int
-    package let metrics: [String: Double]
-    package let referenceMetrics: [String: Double]?
-    /// Share of the documents for which model and reference decide the same, by the metric that judges it.
-    package let agreement: [String: Double]?
-
-    private enum CodingKeys: String, CodingKey {
-        case task, items, metrics, agreement
-        case referenceMetrics = "reference_metrics"
-    }
-
+extension TaskScore {
     /// - Parameters:
     ///   - parts: the model's answers, by part of the task; each part has some.
     ///   - reference: the reference's answers to the same documents.
     init(_ task: String, _ parts: [[TaskItem]], reference: [[TaskItem]]?) {
-        self.task = task
-        items = parts.reduce(0) { $0 + $1.count }
-        metrics = Self.metrics(parts)
-        referenceMetrics = reference.map(Self.metrics)
-        agreement = reference.map { reference in
+        let agreement = reference.map { reference in
             let decisions = zip(parts.joined(), reference.joined()).map {
                 ($0.decisions, $1.decisions)
             }
@@ -35,6 +17,9 @@ package struct TaskScore: Codable, Sendable {
                     return (name, Double(same) / Double(decisions.count))
                 })
         }
+        self.init(
+            task: task, items: parts.reduce(0) { $0 + $1.count }, metrics: Self.metrics(parts),
+            referenceMetrics: reference.map(Self.metrics), agreement: agreement)
     }
 
     private static func metrics(_ parts: [[TaskItem]]) -> [String: Double] {

@@ -166,6 +166,7 @@ struct RecipeRun {
         let unfinished = try RunFolder(
             for: places.evaluation, journal: ["identity": .string(hash.hex)], restart: false)
         var models: [RunEvaluation.Model] = []
+        let source = try CompressionReport.read(places.compression).fingerprint
         for (name, path) in recipe.evaluated(in: places) {
             let kept = "\(unfinished.path)/\(name).json"
             if FileManager.default.fileExists(atPath: kept) {
@@ -183,10 +184,10 @@ struct RecipeRun {
             let measured = try command.made()
             let model = RunEvaluation.Model(
                 name: name, perplexity: measured.perplexity, tasks: measured.tasks)
-            try RunEvaluation(models: [model]).write(kept)
+            try RunEvaluation(source: source, models: [model]).write(kept)
             models.append(model)
         }
-        try RunEvaluation(models: models).write(places.evaluation)
+        try RunEvaluation(source: source, models: models).write(places.evaluation)
         try RunFolder.end(for: places.evaluation)
     }
 

@@ -84,7 +84,10 @@ extension Recipe {
             let models = evaluated(in: places)
             inputs = [dense] + models.map { StageInput("\($0.name) model", [$0.path]) }
         case .report:
-            inputs = [map, plan, StageInput("compression report", [places.compression])]
+            inputs = [
+                map, plan, StageInput("compression report", [places.compression]),
+                StageInput("evaluation", [places.evaluation]),
+            ]
             if heals { inputs.append(StageInput("training report", [places.training])) }
         }
         for part in stage.parts {
@@ -135,7 +138,7 @@ extension Recipe {
         case .report:
             return [
                 "--sensitivity", places.sensitivity, "--plan", places.plan, "--compression",
-                places.compression,
+                places.compression, "--evaluation", places.evaluation,
             ] + (heals ? ["--heal", places.training] : []) + arguments(.report)
                 + ["--output", places.report]
         }

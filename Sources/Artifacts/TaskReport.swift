@@ -13,7 +13,7 @@ package struct TaskReport: Codable, Sendable {
 
         private enum CodingKeys: String, CodingKey { case groups, subjects, file, shots, seconds }
 
-        init(
+        package init(
             score: TaskScore, groups: [TaskScore], subjects: [TaskScore], file: String,
             shots: Int, seconds: Double
         ) {
@@ -49,6 +49,19 @@ package struct TaskReport: Codable, Sendable {
     package let threads: Int
     package let peakMemoryBytes: Int
     package let tasks: [Task]
+
+    package init(
+        model: String, reference: String?, device: String, elementType: String, threads: Int,
+        peakMemoryBytes: Int, tasks: [Task]
+    ) {
+        self.model = model
+        self.reference = reference
+        self.device = device
+        self.elementType = elementType
+        self.threads = threads
+        self.peakMemoryBytes = peakMemoryBytes
+        self.tasks = tasks
+    }
 
     private enum CodingKeys: String, CodingKey {
         case model, reference, device, threads, tasks

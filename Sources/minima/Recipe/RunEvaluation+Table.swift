@@ -1,43 +1,5 @@
 import Artifacts
-import Evaluate
 import Foundation
-
-/// `evaluation.json`: what was measured of a run's models. Its peaks of memory are the process' since it began, earlier
-/// stages included.
-struct RunEvaluation: Codable {
-    struct Model: Codable {
-        /// "compressed" or "healed".
-        let name: String
-        let perplexity: EvaluationReport?
-        let tasks: TaskReport?
-    }
-
-    let version: Int
-    let models: [Model]
-
-    init(models: [Model]) {
-        version = 1
-        self.models = models
-    }
-
-    /// - Throws: where the file is not one that this program wrote.
-    init(reading path: String) throws {
-        let decoder = JSONDecoder()
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        do {
-            self = try decoder.decode(
-                Self.self, from: try Data(contentsOf: URL(fileURLWithPath: path)))
-        } catch is DecodingError {
-            throw CheckpointError.manifest(
-                file: path, reason: "not an evaluation that `minima run` wrote")
-        }
-    }
-
-    func write(_ path: String) throws {
-        try AtomicFile.write(try OutputOptions.encoded(self), to: path)
-    }
-}
 
 extension RunEvaluation {
     /// Dense, compressed and healed beside one another.

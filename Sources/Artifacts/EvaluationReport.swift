@@ -11,6 +11,25 @@ package struct EvaluationReport: Codable, Sendable {
         package let klMean: Double?
         /// Share of positions where model and reference rank the same token first.
         package let top1Agreement: Double?
+
+        package init(
+            file: String, perplexity: Double, tokens: Int, referencePerplexity: Double?,
+            klMean: Double?, top1Agreement: Double?
+        ) {
+            self.file = file
+            self.perplexity = perplexity
+            self.tokens = tokens
+            self.referencePerplexity = referencePerplexity
+            self.klMean = klMean
+            self.top1Agreement = top1Agreement
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case file, perplexity, tokens
+            case referencePerplexity = "reference_perplexity"
+            case klMean = "kl_mean"
+            case top1Agreement = "top1_agreement"
+        }
     }
 
     package let model: String
@@ -35,6 +54,31 @@ package struct EvaluationReport: Codable, Sendable {
     package let threads: Int
     package let texts: [Text]
 
+    package init(
+        model: String, reference: String?, perplexity: Double, tokens: Int, klMean: Double?,
+        top1Agreement: Double?, parameters: Int, linearParameters: Int, bytes: Int,
+        tokensPerSecond: Double, peakMemoryBytes: Int, window: Int, stride: Int, device: String,
+        elementType: String, threads: Int, texts: [Text]
+    ) {
+        self.model = model
+        self.reference = reference
+        self.perplexity = perplexity
+        self.tokens = tokens
+        self.klMean = klMean
+        self.top1Agreement = top1Agreement
+        self.parameters = parameters
+        self.linearParameters = linearParameters
+        self.bytes = bytes
+        self.tokensPerSecond = tokensPerSecond
+        self.peakMemoryBytes = peakMemoryBytes
+        self.window = window
+        self.stride = stride
+        self.device = device
+        self.elementType = elementType
+        self.threads = threads
+        self.texts = texts
+    }
+
     private enum CodingKeys: String, CodingKey {
         case model, reference, perplexity, tokens, parameters, bytes, window, stride, device,
             threads, texts
@@ -44,14 +88,5 @@ package struct EvaluationReport: Codable, Sendable {
         case tokensPerSecond = "tokens_per_second"
         case peakMemoryBytes = "peak_memory_bytes"
         case elementType = "dtype"
-    }
-}
-
-extension EvaluationReport.Text {
-    private enum CodingKeys: String, CodingKey {
-        case file, perplexity, tokens
-        case referencePerplexity = "reference_perplexity"
-        case klMean = "kl_mean"
-        case top1Agreement = "top1_agreement"
     }
 }
