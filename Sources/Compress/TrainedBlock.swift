@@ -90,15 +90,16 @@ struct TrainedBlock {
     final class Computed {
         private let owner: TrainedBlock
         private let block: DecoderBlock
+        /// The matrices of the networks as they depend on the masters.
+        private let expanded: [Tensor]
         /// The matrices of the networks, then the norms and biases.
         private let leaves: [Tensor]
         private var sums: [Tensor] = []
 
         fileprivate init(_ owner: TrainedBlock) throws {
             self.owner = owner
-            let matrices = try withoutGradients {
-                try owner.networks.map { try $0.weight.dense().requiringGradient() }
-            }
+            expanded = try withGradients { try owner.networks.map { try $0.weight.dense() } }
+            let matrices = try expanded.map { try $0.detached().requiringGradient() }
             var block = try owner.loaded()
             for (network, matrix) in zip(owner.networks, matrices) {
                 block[network.projection] = Linear(
@@ -123,14 +124,10 @@ struct TrainedBlock {
             for (sum, gradient) in zip(sums, found) { try sum.accumulate(gradient) }
         }
 
-        /// By the masters, in their order.
+        /// By the masters, in their order; can be asked for once.
         func masterGradients() throws -> [Tensor] {
-            var gradients: [Tensor] = []
-            for (network, sum) in zip(owner.networks, sums) {
-                gradients += try withGradients {
-                    try network.weight.dense().gradients(
-                        for: network.parts.map(\.tensor), upstream: sum)
-                }
+            let gradients = try zip(zip(owner.networks, expanded), sums).flatMap { network, sum in
+                try network.1.gradients(for: network.0.parts.map(\.tensor), upstream: sum)
             }
             return gradients + sums[owner.networks.count...]
         }

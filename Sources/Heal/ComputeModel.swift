@@ -11,6 +11,7 @@ final class ComputeModel {
     /// Of each section of the masters: tensors that gradients are wanted of.
     private let leaves: [[NamedTensor]]
     private let masters: MasterWeights
+    private var dense: [MasterWeights.Dense]
     /// By section and name, float32.
     private var sums: [[String: Tensor]]
 
@@ -18,7 +19,8 @@ final class ComputeModel {
         self.masters = masters
         let configuration = masters.configuration
         let dense = try masters.sections.map { try masters.dense($0, as: type) }
-        leaves = dense.map { $0.filter(\.tensor.requiresGradient) }
+        self.dense = dense
+        leaves = dense.map { $0.tensors.filter(\.tensor.requiresGradient) }
         sums = Array(repeating: [:], count: dense.count)
         func loader(_ section: [NamedTensor]) -> WeightLoader {
             let tensors = Dictionary(
@@ -27,9 +29,10 @@ final class ComputeModel {
             return WeightLoader(.tensors(tensors, nil), as: type, on: device)
         }
         blocks = try (0..<configuration.layerCount).map {
-            try DecoderBlock($0, of: configuration, from: loader(dense[$0]))
+            try DecoderBlock($0, of: configuration, from: loader(dense[$0].tensors))
         }
-        ends = try ModelEnds(of: configuration, from: loader(dense[configuration.layerCount]))
+        ends = try ModelEnds(
+            of: configuration, from: loader(dense[configuration.layerCount].tensors))
     }
 
     /// The section behind those of the blocks.
@@ -69,8 +72,9 @@ final class ComputeModel {
     func masterGradients() throws -> [Tensor] {
         var found: [String: Tensor] = [:]
         for (index, section) in masters.sections.enumerated() {
-            try masters.pullBack(sums[index], through: section, into: &found)
+            try masters.pullBack(sums[index], through: section, dense[index], into: &found)
             sums[index] = [:]
+            dense[index] = MasterWeights.Dense()
         }
         return masters.trained.map { name, _ in
             guard let gradient = found[name] else {

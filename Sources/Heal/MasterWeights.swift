@@ -2,7 +2,7 @@
 //
 // Applying a train or a ring token by token costs more than the dense matrix does. Multiplying the network
 // out costs once per step, whatever the batch, and is differentiable: so the model that computes is dense, and
-// its gradients are pulled back to the parts of the networks, one matrix at a time, when a step's batch is done.
+// its gradients are pulled back to the parts of the networks when a step's batch is done.
 import Artifacts
 import Models
 import TensorNetworks
@@ -107,25 +107,38 @@ package final class MasterWeights {
 
     // MARK: The way to the dense model and back
 
-    /// The section's tensors as a dense checkpoint has them, in `type`: leaves of a computation that
-    /// gradients are wanted of, but for what does not train.
-    func dense(_ section: Section, as type: ElementType) throws -> [NamedTensor] {
-        try withoutGradients {
-            let expanded: [NamedTensor] = try section.networks.map {
-                ($0.name, try $0.weight.dense().converted(to: type).requiringGradient())
-            }
-            let plain: [NamedTensor] = try section.plain.map { name, tensor in
-                let leaf = try tensor.detached().converted(to: type)
-                return (name, tensor.requiresGradient ? try leaf.requiringGradient() : leaf)
-            }
-            return expanded + plain
+    /// What a section computes with in a step.
+    struct Dense {
+        /// The section's tensors as a dense checkpoint has them: leaves of a computation that gradients are wanted
+        /// of, but for what does not train.
+        var tensors: [NamedTensor] = []
+        /// The matrices of its networks again, as they depend on the masters. They share the leaves' memory; what is
+        /// recorded of how they were made keeps little but the masters alive.
+        fileprivate(set) var expanded: [String: Tensor] = [:]
+    }
+
+    /// The section's tensors in `type`.
+    func dense(_ section: Section, as type: ElementType) throws -> Dense {
+        var dense = Dense()
+        for network in section.networks {
+            let matrix = try withGradients { try network.weight.dense().converted(to: type) }
+            dense.expanded[network.name] = matrix
+            dense.tensors.append((network.name, try matrix.detached().requiringGradient()))
         }
+        try withoutGradients {
+            for (name, tensor) in section.plain {
+                let leaf = try tensor.detached().converted(to: type)
+                dense.tensors.append(
+                    (name, tensor.requiresGradient ? try leaf.requiringGradient() : leaf))
+            }
+        }
+        return dense
     }
 
     /// Adds the gradients by the masters to `sums`, by name, given those by the dense tensors of the
-    /// section, float32. The graph of one matrix's expansion lives at a time.
+    /// section, float32. What was recorded of the networks is used up.
     func pullBack(
-        _ gradients: [String: Tensor], through section: Section,
+        _ gradients: [String: Tensor], through section: Section, _ dense: Dense,
         into sums: inout [String: Tensor]
     ) throws {
         func add(_ gradient: Tensor, to name: String) throws {
@@ -143,13 +156,13 @@ package final class MasterWeights {
             try add(gradient, to: name)
         }
         for network in section.networks {
-            guard let gradient = gradients[network.name] else {
+            guard let gradient = gradients[network.name], let matrix = dense.expanded[network.name]
+            else {
                 preconditionFailure("there is no gradient by \(network.name)")
             }
-            let found = try withGradients {
-                try network.weight.dense().gradients(
-                    for: network.parts.map(\.tensor), upstream: gradient)
-            }
+            let found = try matrix.gradients(
+                for: network.parts.map(\.tensor),
+                upstream: gradient.converted(to: matrix.elementType))
             for (part, gradient) in zip(network.parts, found) { try add(gradient, to: part.name) }
         }
     }
