@@ -3,6 +3,7 @@
 
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -13,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -143,6 +145,13 @@ class Watch {
     }
 };
 
+// Of gloo's and NCCL's words the first line, without the source's place before it and advice behind it.
+std::string essence(std::string text) {
+    text = text.substr(0, text.find('\n'));
+    if (auto end = text.find("] "); text.rfind('[', 0) == 0 && end != std::string::npos) text = text.substr(end + 2);
+    return text.substr(0, text.find(". This is typically"));
+}
+
 c10::intrusive_ptr<c10d::Backend> host_backend(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
                                        double patience) {
     auto options = c10d::ProcessGroupGloo::Options::create(milliseconds(patience));
@@ -194,10 +203,8 @@ struct ct_group {
         try {
             work->wait();
         } catch (const std::exception &error) {
-            // Of gloo's and NCCL's words, the first line.
-            std::string text = error.what();
-            throw std::runtime_error("another process has ended, or the connection to it broke (" +
-                                     text.substr(0, text.find('\n')) + ")");
+            throw std::runtime_error("another process has ended, or the connection to it broke (" + essence(error.what()) +
+                                     ")");
         }
     }
 };
@@ -216,6 +223,11 @@ int ct_group_make(const char *host, int port, bool serves, const char *name, int
         TORCH_CHECK(kind == CT_CPU, "the libtorch shim was compiled without NCCL, so that several processes can train on "
                                     "CPUs alone; native/build says which headers it misses");
 #endif
+        // A connection that breaks is reported once, by us, and not with c10d's stack.
+        setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+        c10::initLogging();
+        // Writing to a peer that has gone is an error like others.
+        std::signal(SIGPIPE, SIG_IGN);
         c10d::TCPStoreOptions options;
         options.port = static_cast<uint16_t>(port);
         options.isServer = serves;
