@@ -126,7 +126,8 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
         settings: [String: JSONValue], device: String, computeType: String,
         checkpointsBlocks: Bool, microBatchTokens: Int, trainedParameters: Int, tokens: Int,
         steps: Int, seconds: Double, tokensPerSecond: Double, modelFlopsUtilisation: Double?,
-        peakMemoryBytes: Int, processes: Int = 1, overlap: Overlap?, evaluations: [Evaluation], curve: [Point]
+        peakMemoryBytes: Int, processes: Int = 1, overlap: Overlap?, evaluations: [Evaluation],
+        curve: [Point]
     ) {
         version = Self.currentVersion
         self.source = source

@@ -96,11 +96,12 @@ struct TrainingStage {
         let held = try place.evaluation.map { try HeldOutText($0, encoder) }
         let overlap = try overlap(held, &windows)
 
-        let run = try processes.lead {
-            try folder.map {
-                try RunFolder(for: $0.path, journal: journal, restart: place.restart)
-            }
-        } ?? nil
+        let run =
+            try processes.lead {
+                try folder.map {
+                    try RunFolder(for: $0.path, journal: journal, restart: place.restart)
+                }
+            } ?? nil
         let parts = try make()
         let memory = TrainingMemory(
             configuration, settings, type: Trainer.computeType(on: place.device),

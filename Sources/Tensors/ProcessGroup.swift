@@ -172,7 +172,9 @@ package final class ProcessGroup {
     /// Waits until all have come here, and ends the group.
     package func close() throws {
         guard let group else { return }
-        guard ct_group_close(group) == Int32(CT_OK) else { throw ProcessGroupError.lost(Self.lastError) }
+        guard ct_group_close(group) == Int32(CT_OK) else {
+            throw ProcessGroupError.lost(Self.lastError)
+        }
         self.group = nil
         Self.open.subtract(1, ordering: .relaxed)
     }

@@ -51,7 +51,8 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         if try ProcessPlace.find(in: ProcessInfo.processInfo.environment) != nil {
             throw ValidationError(
-                "a recipe is carried out by one process; --dry-run shows the minima heal command that several can run together")
+                "a recipe is carried out by one process; --dry-run shows the minima heal command that several can run together"
+            )
         }
         let recipe = try Recipe(self.recipe)
         guard let folder = output ?? recipe.output?.words[0] else {
