@@ -138,13 +138,13 @@ struct ParallelTrainingTests {
     @Test("more processes than windows, a teacher on disk, and task examples")
     func idle() throws {
         try withScratch { scratch in
-            let made = try Program.run(pretrain(scratch, "model", windows: 4, steps: 2))
+            let made = try Program.run(
+                pretrain(scratch, "model", windows: 4, steps: 40, ["--learning-rate", "0.02"]))
             #expect(made.status == 0, "\(made.errors)")
             let compressed = try Program.run(
                 "compress", scratch.path("model"), "--keep", "0.5", "--windows", "2", "--window",
                 "64", "--candidates", "pivoted-low-rank", "--threads", "1", "--device", "cpu",
-                "--quiet", "--output",
-                scratch.path("small"))
+                "--quiet", "--output", scratch.path("small"))
             #expect(compressed.status == 0, "\(compressed.errors)")
             let tasks = (0..<40).map {
                 #"{"prompt": "\#($0) and \#($0) is", "answer": " \#(2 * $0)"}"#
@@ -167,7 +167,7 @@ struct ParallelTrainingTests {
             #expect(one.status == 0, "\(one.errors)")
             try expectSame(scratch.path("one"), scratch.path("three"), processes: 3, steps: 8)
             let curve = try #require(report(scratch.path("one"))["curve"] as? [[String: Double]])
-            let divergence = try #require(curve.first?["kl"])
+            let divergence = try #require(curve.last?["kl"])
             #expect(divergence > 1e-4, "large enough to be compared")
         }
     }
