@@ -1,7 +1,6 @@
 // See ctorch.h: processes that compute together, on c10d.
 #include "handles.h"
 
-#include <ATen/DeviceAccelerator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -11,13 +10,13 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <sstream>
 #include <thread>
 
 using Clock = std::chrono::steady_clock;
@@ -155,10 +154,12 @@ std::string essence(std::string text) {
 c10::intrusive_ptr<c10d::Backend> host_backend(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
                                        double patience) {
     auto options = c10d::ProcessGroupGloo::Options::create(milliseconds(patience));
-    const char *interface = std::getenv("GLOO_SOCKET_IFNAME");
-    options->devices.push_back(interface != nullptr && *interface != '\0'
-                                   ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
-                                   : c10d::ProcessGroupGloo::createDefaultDevice());
+    // As torch has it: names of network interfaces, separated by commas.
+    const char *names = std::getenv("GLOO_SOCKET_IFNAME");
+    std::stringstream list(names == nullptr ? "" : names);
+    for (std::string name; std::getline(list, name, ',');)
+        options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(name));
+    if (options->devices.empty()) options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
     return c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
 }
 
