@@ -86,17 +86,17 @@ int ct_device_count(ct_device_kind kind, int *out) {
     });
 }
 
-int ct_synchronize(ct_device_kind kind) {
+int ct_synchronize(ct_device_kind kind, int index) {
     return guarded([&] {
-        if (kind == CT_CUDA) at::accelerator::synchronizeDevice(0);
+        if (kind == CT_CUDA) at::accelerator::synchronizeDevice(static_cast<int8_t>(index));
     });
 }
 
-int ct_peak_memory(ct_device_kind kind, int64_t *out) {
+int ct_peak_memory(ct_device_kind kind, int index, int64_t *out) {
     return guarded([&] {
         *out = 0;
         if (kind != CT_CUDA) return;
-        auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(0);
+        auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<int8_t>(index));
         *out = stats.reserved_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
     });
 }

@@ -50,9 +50,9 @@ int ct_set_threads(int count);
 int ct_threads(int *out);
 int ct_seed(uint64_t seed);
 int ct_device_count(ct_device_kind kind, int *out);
-int ct_synchronize(ct_device_kind kind);
-// Peak bytes that libtorch's allocator held on `kind`, index 0; 0 for the CPU, which keeps no count.
-int ct_peak_memory(ct_device_kind kind, int64_t *out);
+int ct_synchronize(ct_device_kind kind, int index);
+// Peak bytes that libtorch's allocator held on a device; 0 for the CPU, which keeps no count.
+int ct_peak_memory(ct_device_kind kind, int index, int64_t *out);
 
 // Lets the C allocator keep what is freed for reuse, up to 1 GiB, instead of returning large blocks at once: a
 // forward pass frees and allocates the same few sizes over and over, and fresh pages cost as much as the operations.
@@ -196,6 +196,28 @@ int ct_total_norm(ct_tensor *const *tensors, int count, ct_tensor **out);
 int ct_adamw_(ct_tensor *const *parameters, ct_tensor *const *gradients, ct_tensor *const *means,
               ct_tensor *const *squares, int count, const ct_tensor *step, double rate, double beta1, double beta2,
               double decay, double epsilon, const ct_tensor *divisor_or_null, const ct_tensor *skip_or_null);
+
+// Processes that compute together (c10d): gloo for tensors on the CPU, NCCL for those of a GPU. Every process makes the
+// same calls in the same order with contiguous tensors of the same shapes and types.
+typedef struct ct_group ct_group;
+// Called on a thread of its own where another process is lost and nothing has asked for 10 seconds; ends the process.
+typedef void (*ct_lost)(const char *cause);
+
+// Makes `index` the device of the calling thread, where work goes that names none; nothing for the CPU.
+int ct_use_device(ct_device_kind kind, int index);
+// Returns once all `size` processes have come to the store at `host`:`port`, which the one that `serves` keeps itself.
+// `name`: of this attempt; one store may outlive several. `kind`: of the tensors beside those on the CPU.
+// `patience`: seconds that a process is waited for at the start, and that it may give no sign of life afterwards.
+int ct_group_make(const char *host, int port, bool serves, const char *name, int rank, int size, ct_device_kind kind,
+                  double patience, ct_lost lost, ct_group **out);
+// The sum over processes, in place.
+int ct_group_sum_(ct_group *, ct_tensor *);
+// What process `root` has, in place.
+int ct_group_broadcast_(ct_group *, ct_tensor *, int root);
+// Waits for all processes to come here and frees the group.
+int ct_group_close(ct_group *);
+// After a failure: stops watching, and waits for nobody.
+void ct_group_abandon(ct_group *);
 
 #ifdef __cplusplus
 }

@@ -115,6 +115,8 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
     /// Share of the device's peak, where that is known.
     package let modelFlopsUtilisation: Double?
     package let peakMemoryBytes: Int
+    /// That trained together; left out where it was one.
+    package let processes: Int?
     package let overlap: Overlap?
     package let evaluations: [Evaluation]
     package let curve: [Point]
@@ -124,7 +126,8 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
         settings: [String: JSONValue], device: String, computeType: String,
         checkpointsBlocks: Bool, microBatchTokens: Int, trainedParameters: Int, tokens: Int,
         steps: Int, seconds: Double, tokensPerSecond: Double, modelFlopsUtilisation: Double?,
-        peakMemoryBytes: Int, overlap: Overlap?, evaluations: [Evaluation], curve: [Point]
+        peakMemoryBytes: Int, processes: Int = 1, overlap: Overlap?, evaluations: [Evaluation],
+        curve: [Point]
     ) {
         version = Self.currentVersion
         self.source = source
@@ -143,6 +146,7 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
         self.tokensPerSecond = tokensPerSecond
         self.modelFlopsUtilisation = modelFlopsUtilisation
         self.peakMemoryBytes = peakMemoryBytes
+        self.processes = processes == 1 ? nil : processes
         self.overlap = overlap
         self.evaluations = evaluations
         self.curve = curve
@@ -150,7 +154,7 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case version, source, model, teacher, output, settings, device, tokens, steps, seconds,
-            overlap, evaluations, curve
+            overlap, evaluations, curve, processes
         case computeType = "dtype"
         case checkpointsBlocks = "checkpoint_blocks"
         case microBatchTokens = "micro_batch_tokens"

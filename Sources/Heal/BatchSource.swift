@@ -10,6 +10,8 @@ package struct BatchSource {
     let device: Device
     /// Where the teacher's predictions are kept instead of the teacher.
     var cache: TeacherCache?
+    /// Of every step's windows this process takes one of as many shares, one behind the other and as equal as they go.
+    private let share: (rank: Int, size: Int)
     private var textOrder: WindowOrder
     private var taskOrder: WindowOrder
 
@@ -19,9 +21,10 @@ package struct BatchSource {
 
     package init(
         text: TrainingWindows, tasks: TaskExamples?, settings: TrainingSettings,
-        windowsAtOnce: Int, on device: Device
+        windowsAtOnce: Int, share: (rank: Int, size: Int) = (0, 1), on device: Device
     ) {
         self.text = text
+        self.share = share
         self.tasks = tasks
         self.windowsAtOnce = windowsAtOnce
         self.device = device
@@ -37,32 +40,46 @@ package struct BatchSource {
         (0..<windowsPerStep).map { textOrder.window(at: step * windowsPerStep + $0) }
     }
 
-    /// What step `step`, from 0, learns from.
-    mutating func inputs(of step: Int) throws -> [BatchPass.Input] {
+    /// What a step learns from.
+    struct Batch {
+        /// This process' share of it, which may be nothing.
         var inputs: [BatchPass.Input] = []
+        /// Targets that count in all of it: of the text, and of answers.
+        let textTargets: Int
+        let answerTargets: Int
+    }
+
+    private func share(of count: Int) -> Range<Int> {
+        share.rank * count / share.size..<(share.rank + 1) * count / share.size
+    }
+
+    /// That of step `step`, from 0.
+    mutating func batch(of step: Int) throws -> Batch {
         let numbers = windows(of: step)
         let all = numbers.count * text.length
         let answers = (0..<(tasks == nil ? 0 : tasksPerStep)).compactMap { index in
             tasks?.windows[taskOrder.window(at: step * tasksPerStep + index)]
         }
         let answerTokens = answers.reduce(0) { $0 + $1.answerTokens }
-        for start in stride(from: 0, to: numbers.count, by: windowsAtOnce) {
-            let group = numbers[start..<min(start + windowsAtOnce, numbers.count)]
+        var batch = Batch(textTargets: all, answerTargets: answerTokens)
+        let (mine, asked) = (share(of: numbers.count), share(of: answers.count))
+        for start in stride(from: mine.lowerBound, to: mine.upperBound, by: windowsAtOnce) {
+            let group = numbers[start..<min(start + windowsAtOnce, mine.upperBound)]
             var made = try input(
                 try group.flatMap { try text.window($0) }, windows: group.count,
                 factors: nil, all, answerTokens)
             let first = step * windowsPerStep + start
             made.expected = try cache?.read(first..<first + group.count, on: device)
-            inputs.append(made)
+            batch.inputs.append(made)
         }
-        for start in stride(from: 0, to: answers.count, by: windowsAtOnce) {
-            let group = answers[start..<min(start + windowsAtOnce, answers.count)]
-            inputs.append(
+        for start in stride(from: asked.lowerBound, to: asked.upperBound, by: windowsAtOnce) {
+            let group = answers[start..<min(start + windowsAtOnce, asked.upperBound)]
+            batch.inputs.append(
                 try input(
                     group.flatMap(\.tokens), windows: group.count,
                     factors: group.flatMap { $0.isAnswer.map { $0 ? 1 : 0 } }, all, answerTokens))
         }
-        return inputs
+        return batch
     }
 
     /// Inputs of the windows at some positions of the order, `[windows, tokens]`.

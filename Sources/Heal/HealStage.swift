@@ -9,6 +9,8 @@ package struct HealStage {
     package var teacher: String?
     package var settings: TrainingSettings
     package var place: TrainingPlace
+    /// Those that train together.
+    package var processes = ProcessGroup()
 
     package init(
         model: String, teacher: String?, settings: TrainingSettings, place: TrainingPlace
@@ -34,7 +36,7 @@ package struct HealStage {
             identity: [
                 "model": .string(identity.hex),
                 "teacher": .string(dense == nil ? "none" : source.hex),
-            ], tell: tell)
+            ], processes: processes, tell: tell)
         let origin = TrainingStage.Origin(source: source, model: model, teacher: teacher)
         return try stage.run(origin) {
             let masters = try MasterWeights(

@@ -11,6 +11,8 @@ package struct PretrainStage {
     package let tokenizer: String
     package var settings: TrainingSettings
     package var place: TrainingPlace
+    /// Those that train together.
+    package var processes = ProcessGroup()
 
     package init(
         configuration: String, tokenizer: String, settings: TrainingSettings, place: TrainingPlace
@@ -44,7 +46,7 @@ package struct PretrainStage {
             identity: [
                 "configuration": .string(Fingerprint(hashing: [model.source]).hex),
                 "tokenizer": .string(try TokenFile.identity(ofTokenizer: tokenizer).hex),
-            ], tell: tell)
+            ], processes: processes, tell: tell)
         let origin = TrainingStage.Origin(source: nil, model: configuration, teacher: nil)
         return try stage.run(origin) {
             let masters = try MasterWeights(

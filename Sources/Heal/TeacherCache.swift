@@ -27,26 +27,42 @@ struct TeacherCache {
 
     private func path(_ file: Int) -> String { "\(folder)/windows-\(file).safetensors" }
 
-    /// Whether the first `positions` windows are there.
-    func holds(_ positions: Int) -> Bool {
-        missing(positions).isEmpty
-    }
-
     private func missing(_ positions: Int) -> [Int] {
         let files = (positions + Self.windowsPerFile - 1) / Self.windowsPerFile
         return (0..<files).filter { !FileManager.default.fileExists(atPath: path($0)) }
     }
 
-    /// Runs the teacher over the windows that are not there yet.
+    /// Runs the teacher over the windows that are not there yet: each process over some of them, and then over what is
+    /// missing still, as the others' may be on another disk.
     /// - Parameters:
+    ///   - make: the teacher, where there is something to do.
     ///   - input: ids `[windows, tokens]` of some positions.
     ///   - progress: positions done, of how many.
     func fill(
-        _ positions: Int, _ teacher: Teacher, input: (Range<Int>) throws -> Tensor,
-        progress: (Int, Int) throws -> Void
+        _ positions: Int, _ make: () throws -> Teacher, with processes: ProcessGroup,
+        input: (Range<Int>) throws -> Tensor, progress: (Int, Int) throws -> Void
     ) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        for file in missing(positions) {
+        // Before any of them writes: later they would not agree in what is missing.
+        let mine = missing(positions).filter { $0 % processes.size == processes.rank }
+        try processes.meet()
+        try fill(mine, positions, make, input, progress)
+        try processes.meet()
+        guard !missing(positions).isEmpty else { return try processes.meet() }
+        let lock = try FileLock.wait("\(folder)/lock") { try progress(0, positions) }
+        try withExtendedLifetime(lock) {
+            try fill(missing(positions), positions, make, input, progress)
+        }
+        try processes.meet()
+    }
+
+    private func fill(
+        _ files: [Int], _ positions: Int, _ make: () throws -> Teacher,
+        _ input: (Range<Int>) throws -> Tensor, _ progress: (Int, Int) throws -> Void
+    ) throws {
+        guard !files.isEmpty else { return }
+        let teacher = try make()
+        for file in files {
             let first = file * Self.windowsPerFile
             try progress(first, positions)
             var pieces: [[Tensor]] = [[], [], []]

@@ -70,7 +70,12 @@ package final class TokenFile {
         if !FileManager.default.fileExists(atPath: path) {
             try FileManager.default.createDirectory(
                 atPath: root, withIntermediateDirectories: true)
-            try write(corpus, tokenizer, to: path, progress: progress)
+            // Of the processes on a host the first makes it, and the others find it.
+            let lock = try FileLock.wait("\(path).lock") { try progress(0) }
+            try withExtendedLifetime(lock) {
+                guard !FileManager.default.fileExists(atPath: path) else { return }
+                try write(corpus, tokenizer, to: path, progress: progress)
+            }
         }
         return try TokenFile(path, source: corpus.path)
     }

@@ -10,6 +10,7 @@ package final class Trainer {
     /// What the model computes in: bfloat16 on a GPU, float32 on a CPU.
     package let computeType: ElementType
     package let device: Device
+    private let processes: ProcessGroup
     private let teacher: Teacher?
     private let rotary: RotaryTables
     private let checkpointsBlocks: Bool
@@ -19,9 +20,10 @@ package final class Trainer {
 
     package init(
         _ masters: MasterWeights, teacher: Teacher?, settings: TrainingSettings,
-        checkpointsBlocks: Bool, on device: Device
+        checkpointsBlocks: Bool, with processes: ProcessGroup = ProcessGroup(), on device: Device
     ) throws {
         self.masters = masters
+        self.processes = processes
         self.teacher = teacher
         self.settings = settings
         self.checkpointsBlocks = checkpointsBlocks
@@ -56,12 +58,12 @@ package final class Trainer {
         let answerTargets: Int
     }
 
-    /// One step of the optimiser. Where the gradient is not finite nothing is changed.
-    /// - Parameter inputs: what the step's batch is cut into.
-    func step(_ inputs: [BatchPass.Input], learningRate: Double) throws -> Outcome {
+    /// One step of the optimiser, the same in all processes, each of which brings its share of the batch. Where the
+    /// gradient is not finite nothing is changed.
+    func step(_ batch: BatchSource.Batch, learningRate: Double) throws -> Outcome {
         let pass = try pass()
-        let sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
-        for input in inputs {
+        var sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
+        for input in batch.inputs {
             let losses = try pass.learn(input)
             if input.isTask {
                 try sums[3].accumulate(losses.nextToken)
@@ -73,14 +75,20 @@ package final class Trainer {
                 }
             }
         }
-        let gradients = try pass.model.masterGradients()
-        // Here a step's gradients are complete, in the order of `masters.trained`: processes that train
-        // together add theirs up at this place and nowhere else.
+        var gradients =
+            try batch.inputs.isEmpty
+            ? masters.trained.map { try Tensor.zeros($0.tensor.shape, .float32, on: device) }
+            : pass.model.masterGradients()
+        // Here this process' gradients are complete, in the order of `masters.trained`, and here alone those of all
+        // processes are added up, with their losses.
+        let together = try processes.summed(gradients + sums)
+        gradients = Array(together.dropLast(sums.count))
+        sums = Array(together.suffix(sums.count))
         let norm = try withoutGradients { try gradients.totalNorm() }
         try update(gradients, norm: norm, learningRate: learningRate)
         return Outcome(
-            sums: sums, norm: norm, textTargets: inputs.first?.textTargets ?? 0,
-            answerTargets: inputs.first?.answerTargets ?? 0)
+            sums: sums, norm: norm, textTargets: batch.textTargets,
+            answerTargets: batch.answerTargets)
     }
 
     /// Clips by the norm and steps, all on the device.
@@ -99,16 +107,17 @@ package final class Trainer {
         }
     }
 
-    /// Sums of the losses over windows of text, without learning from them.
+    /// Sums of the losses over windows of text, without learning from them; each process takes some of the inputs.
     func measure(_ inputs: [BatchPass.Input]) throws -> (nextToken: Double, divergence: Double) {
         let pass = try pass()
-        var sums = (0.0, 0.0)
-        for input in inputs {
-            let losses = try pass.measure(input)
-            sums.0 += try losses.nextToken.scalar()
-            sums.1 += try losses.divergence.scalar()
+        var sums = [0.0, 0.0]
+        for index in stride(from: processes.rank, to: inputs.count, by: processes.size) {
+            let losses = try pass.measure(inputs[index])
+            sums[0] += try losses.nextToken.scalar()
+            sums[1] += try losses.divergence.scalar()
         }
-        return sums
+        let all = try processes.summed([Tensor(sums)])[0].elements(as: Double.self)
+        return (all[0], all[1])
     }
 
     private func pass() throws -> BatchPass {
@@ -132,8 +141,16 @@ package final class Trainer {
             }
     }
 
-    /// Goes on from a state that was kept after `steps` steps.
-    func resume(after steps: Int, _ tensor: (String) throws -> Tensor) throws {
+    /// Goes on, in all processes, from the state that process 0 has kept after `steps` steps.
+    /// - Parameter kept: `nil` in all others.
+    func resume(after steps: Int, from kept: SafetensorsFile?) throws {
+        let mine = Dictionary(
+            state.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        func tensor(_ name: String) throws -> Tensor {
+            if let kept { return try kept.tensor(named: name) }
+            guard let tensor = mine[name] else { preconditionFailure("\(name) is of the state") }
+            return tensor
+        }
         try withoutGradients {
             for (name, master) in masters.trained { try master.assign(tensor("master.\(name)")) }
         }
@@ -143,5 +160,6 @@ package final class Trainer {
                 after: steps, means: try names.map { try tensor("mean.\($0)") },
                 squares: try names.map { try tensor("square.\($0)") })
         }
+        try processes.broadcast(state.map(\.tensor))
     }
 }

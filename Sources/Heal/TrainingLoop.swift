@@ -1,6 +1,6 @@
 // The loop: a batch, a step, now and then a look at the losses, now and then a state on disk.
 //
-// A GPU is never waited for within a step. The losses of many steps stay on the device until a second has
+// A GPU is never waited for within a step, unless it is for the gradients of other processes. The losses of many steps stay on the device until a second has
 // passed or a state is to be kept; a step whose gradient is not finite changes nothing there, so that nothing is
 // lost by looking late.
 import Artifacts
@@ -30,8 +30,10 @@ package struct TrainingProgress: Sendable {
 struct TrainingLoop {
     let trainer: Trainer
     var source: BatchSource
-    let states: TrainingStates
+    /// Where process 0 keeps states.
+    let states: TrainingStates?
     let saving: TrainingSaving
+    let processes: ProcessGroup
 
     private struct Pending {
         let step: Int
@@ -49,12 +51,11 @@ struct TrainingLoop {
     }
 
     /// Trains to the last step; whatever ends it early, the steps that are known to be good are kept.
-    /// - Parameter tell: throwing from it ends the run between two steps.
+    /// - Parameter tell: throwing from it, in any process, ends the run of all of them between two steps.
     mutating func run(tell: (TrainingEvent) throws -> Void) throws -> Result {
         var result = Result()
         var done = 0
-        if let (record, tensors) = try states.newest(complain: { try tell(.note($0)) }) {
-            try trainer.resume(after: record.steps) { try tensors.tensor(named: $0) }
+        if let record = try resume(tell: tell) {
             (done, result.curve, result.seconds) = (record.steps, record.curve, record.seconds)
         }
         let settings = trainer.settings
@@ -63,40 +64,61 @@ struct TrainingLoop {
         var (clock, shown, saved, kept) = (Date(), Date(), Date(), done)
         var first = true
         func keep() throws {
-            guard done > kept else { return }
+            guard done > kept, let states else { return }
             try states.save(
                 trainer.state, steps: done, seconds: result.seconds, curve: result.curve)
             (kept, saved) = (done, Date())
         }
         while done < steps {
-            do {
-                try tell(.step(progress(done, result)))
-            } catch {
+            var stop: (any Error)?
+            do { try tell(.step(progress(done, result))) } catch { stop = error }
+            // Clocks differ: process 0 says for all when it is time.
+            let isDue =
+                saving.steps.map { (done + 1) % $0 == 0 } ?? false
+                || Date().timeIntervalSince(saved) > saving.seconds || done + 1 == steps
+            let looks = isDue || first || Date().timeIntervalSince(shown) > 1
+            let agreed = try processes.any([
+                stop != nil, processes.leads && isDue, processes.leads && looks,
+            ])
+            if agreed[0] {
                 try look(at: &pending, &result, since: &clock, isFirst: &first)
-                try keep()
-                throw error
+                try processes.lead(keep)
+                try processes.close()
+                throw stop ?? ProcessGroupError.stopped
             }
             let rate = settings.learningRate * rates.share(at: done)
             pending.append(
                 Pending(
                     step: done, learningRate: rate,
-                    outcome: try trainer.step(
-                        try source.inputs(of: done), learningRate: rate)))
+                    outcome: try trainer.step(try source.batch(of: done), learningRate: rate)))
             done += 1
-            let isDue =
-                saving.steps.map { done % $0 == 0 } ?? false
-                || Date().timeIntervalSince(saved) > saving.seconds || done == steps
-            if isDue || first || Date().timeIntervalSince(shown) > 1 {
+            if agreed[2] {
                 try look(at: &pending, &result, since: &clock, isFirst: &first)
                 shown = Date()
             }
-            if isDue {
+            if agreed[1] {
                 try keep()
                 clock = Date()
             }
         }
         try tell(.step(progress(done, result)))
         return result
+    }
+
+    /// Puts all processes into the newest state that process 0 has kept.
+    private func resume(
+        tell: (TrainingEvent) throws -> Void
+    ) throws -> TrainingStates.Record? {
+        let newest = try processes.lead {
+            try states?.newest(complain: { try tell(.note($0)) })
+        }
+        let (found, tensors) = (newest ?? nil) ?? (nil, nil)
+        let bytes = try processes.shared(found.map { try StrictJSON.encode($0) } ?? [])
+        guard !bytes.isEmpty else { return nil }
+        let record = try StrictJSON.decode(
+            TrainingStates.Record.self, from: bytes, of: "the state of process 0")
+        try trainer.resume(after: record.steps, from: tensors)
+        return record
     }
 
     private func progress(_ done: Int, _ result: Result) -> TrainingProgress {
@@ -122,6 +144,8 @@ struct TrainingLoop {
             let point = point(of: step, Array(values[5 * index..<5 * index + 5]))
             guard point.loss.isFinite, point.gradientNorm.isFinite else {
                 let windows = source.windows(of: step.step)
+                // All have found the same.
+                try processes.close()
                 throw HealError.notFinite(
                     what: point.loss.isFinite ? "gradient" : "loss", step: step.step + 1,
                     batch: windows.map { source.text.description(of: $0) })

@@ -12,9 +12,10 @@ struct TrainingMemory {
         device == .cpu ? 1 << 30 : 24 << 30
     }
 
+    /// - Parameter processes: that share a step's windows.
     init(
         _ configuration: ModelConfiguration, _ settings: TrainingSettings, type: ElementType,
-        on device: Device
+        processes: Int = 1, on device: Device
     ) {
         let budget = Self.budget(on: device)
         let block = Self.valuesPerToken(configuration) * type.byteCount
@@ -25,10 +26,11 @@ struct TrainingMemory {
         let perWindow =
             checkpointsBlocks ? settings.window * (layers * kept + block) : whole
         let tokens = settings.microBatchTokens ?? budget / max(1, perWindow) * settings.window
-        let most = min(max(1, tokens / settings.window), settings.windowsPerStep)
+        let windows = (settings.windowsPerStep + processes - 1) / processes
+        let most = min(max(1, tokens / settings.window), windows)
         // Pieces of about the same size.
-        let pieces = (settings.windowsPerStep + most - 1) / most
-        windowsAtOnce = (settings.windowsPerStep + pieces - 1) / pieces
+        let pieces = (windows + most - 1) / most
+        windowsAtOnce = (windows + pieces - 1) / pieces
     }
 
     /// Values that autograd keeps of a token in a block: inputs of norms and products, what rotation and

@@ -48,6 +48,7 @@ struct TrainingStage {
     let tokenizer: String
     /// What the run must agree in beside the settings.
     let identity: [String: JSONValue]
+    let processes: ProcessGroup
     let tell: (TrainingEvent) throws -> Void
 
     /// What a training is made of, once its settings are known to make sense.
@@ -86,39 +87,69 @@ struct TrainingStage {
         journal["corpus"] = .string(
             try place.corpus.map { try Fingerprint(ofFile: $0).hex }.joined(separator: " "))
         if let tasks { journal["tasks"] = .string(tasks.fingerprint.hex) }
-        let isOurs = try !place.restart && RunFolder.isOpen(for: place.output, journal: journal)
-        let folder = try OutputFolder(place.output, overwrite: place.overwrite || isOurs)
+        try agree(journal)
+        let folder = try processes.lead {
+            let isOurs =
+                try !place.restart && RunFolder.isOpen(for: place.output, journal: journal)
+            return try OutputFolder(place.output, overwrite: place.overwrite || isOurs)
+        }
         let held = try place.evaluation.map { try HeldOutText($0, encoder) }
         let overlap = try overlap(held, &windows)
 
-        let run = try RunFolder(for: folder.path, journal: journal, restart: place.restart)
+        let run =
+            try processes.lead {
+                try folder.map {
+                    try RunFolder(for: $0.path, journal: journal, restart: place.restart)
+                }
+            } ?? nil
         let parts = try make()
         let memory = TrainingMemory(
-            configuration, settings, type: Trainer.computeType(on: place.device), on: place.device)
+            configuration, settings, type: Trainer.computeType(on: place.device),
+            processes: processes.size, on: place.device)
         var source = BatchSource(
             text: windows, tasks: tasks, settings: settings, windowsAtOnce: memory.windowsAtOnce,
-            on: place.device)
+            share: (processes.rank, processes.size), on: place.device)
         source.cache = try cachedTeacher(parts, source, origin)
         let trainer = try Trainer(
             parts.masters, teacher: source.cache == nil ? try parts.teacher?() : nil,
-            settings: settings, checkpointsBlocks: memory.checkpointsBlocks, on: place.device)
+            settings: settings, checkpointsBlocks: memory.checkpointsBlocks, with: processes,
+            on: place.device)
         let before = try measurementsBefore(held, trainer, source, in: run)
         var loop = TrainingLoop(
-            trainer: trainer, source: source, states: TrainingStates(folder: run.path),
-            saving: place.saving)
+            trainer: trainer, source: source,
+            states: run.map { TrainingStates(folder: $0.path) }, saving: place.saving,
+            processes: processes)
         let result = try loop.run(tell: tell)
         try parts.checkpoint.round()
         let after = try measurements(held, trainer, source)
         let report = try report(
             result, origin, trainer, memory, overlap: overlap,
             evaluations: zip(before, after).map { Self.evaluation($0, $1, trainer.hasTeacher) })
-        try folder.replace {
-            try parts.checkpoint.write(
-                to: folder.path, report: try StrictJSON.encode(report),
-                original: parts.original)
+        try processes.lead {
+            guard let folder else { return }
+            try folder.replace {
+                try parts.checkpoint.write(
+                    to: folder.path, report: try StrictJSON.encode(report),
+                    original: parts.original)
+            }
+            try RunFolder.end(for: folder.path)
         }
-        try RunFolder.end(for: folder.path)
+        try processes.close()
         return report
+    }
+
+    /// Refuses settings, models and texts that are not those of process 0.
+    private func agree(_ journal: [String: JSONValue]) throws {
+        var mine = journal
+        let texts = try place.evaluation.map { try Fingerprint(ofFile: $0).hex }
+        mine["evaluation"] = .string(texts.joined(separator: " "))
+        mine["device"] = .string(place.device == .cpu ? "cpu" : "cuda")
+        let bytes = try processes.shared(try StrictJSON.encode(mine))
+        let theirs = try StrictJSON.decode(
+            [String: JSONValue].self, from: bytes, of: "the settings of process 0")
+        for key in Set(mine.keys).union(theirs.keys).sorted() where mine[key] != theirs[key] {
+            throw ProcessGroupError.differs(what: key)
+        }
     }
 
     private func check() throws {
@@ -149,10 +180,8 @@ struct TrainingStage {
             ] + texts, count: settings.teacherCount, length: settings.window)
         let positions = settings.steps * settings.windowsPerStep
         var order = source
-        if !cache.holds(positions) {
-            try cache.fill(positions, try make(), input: { try order.ids(at: $0) }) {
-                try tell(.observing(windows: $0, of: $1))
-            }
+        try cache.fill(positions, make, with: processes, input: { try order.ids(at: $0) }) {
+            try tell(.observing(windows: $0, of: $1))
         }
         return cache
     }
@@ -207,16 +236,20 @@ struct TrainingStage {
 
     /// Those of the model as it came, made once in a run.
     private func measurementsBefore(
-        _ held: [HeldOutText], _ trainer: Trainer, _ source: BatchSource, in run: RunFolder
+        _ held: [HeldOutText], _ trainer: Trainer, _ source: BatchSource, in run: RunFolder?
     ) throws -> [Measurement] {
-        let path = "\(run.path)/before.json"
-        if let contents = FileManager.default.contents(atPath: path) {
-            let kept = try StrictJSON.decode([Measurement].self, from: Array(contents), of: path)
-            if kept.map(\.file) == held.map(\.file) { return kept }
-            throw RunFolderError.otherRun(folder: run.path, difference: "evaluation text")
+        let path = "\(run?.path ?? "")/before.json"
+        let bytes = try processes.shared(
+            run == nil ? [] : FileManager.default.contents(atPath: path).map { Array($0) } ?? [])
+        if !bytes.isEmpty {
+            let kept = try StrictJSON.decode([Measurement].self, from: bytes, of: path)
+            // Names may differ between hosts; that the texts are the same is known.
+            if !processes.leads || kept.map(\.file) == held.map(\.file) { return kept }
+            throw RunFolderError.otherRun(
+                folder: run?.path ?? "", difference: "evaluation text")
         }
         let found = try measurements(held, trainer, source)
-        try AtomicFile.write(StrictJSON.encode(found), to: path)
+        try processes.lead { try AtomicFile.write(StrictJSON.encode(found), to: path) }
         return found
     }
 
@@ -252,8 +285,9 @@ struct TrainingStage {
             tokens: tokens, steps: result.curve.count, seconds: result.seconds,
             tokensPerSecond: speed,
             modelFlopsUtilisation: TrainingSpeed.peak(of: place.device)
-                .map { speed * operations / $0 },
-            peakMemoryBytes: try TorchRuntime.peakMemory(on: place.device), overlap: overlap,
+                .map { speed * operations / ($0 * Double(processes.size)) },
+            peakMemoryBytes: try TorchRuntime.peakMemory(on: place.device),
+            processes: processes.size, overlap: overlap,
             evaluations: evaluations, curve: result.curve)
     }
 }

@@ -25,13 +25,15 @@ package enum TorchRuntime {
 
     /// Waits until `device` has finished all work that was queued on it.
     package static func synchronize(_ device: Device) throws(TensorError) {
-        try TorchCall.run("synchronize", []) { _ in ct_synchronize(device.kind) }
+        try TorchCall.run("synchronize", []) { _ in ct_synchronize(device.kind, device.index) }
     }
 
     /// Most bytes that libtorch has held on a CUDA device so far; 0 for the CPU.
     package static func peakMemory(on device: Device) throws(TensorError) -> Int {
         var bytes: Int64 = 0
-        try TorchCall.run("peakMemory", []) { _ in ct_peak_memory(device.kind, &bytes) }
+        try TorchCall.run("peakMemory", []) { _ in
+            ct_peak_memory(device.kind, device.index, &bytes)
+        }
         return Int(bytes)
     }
 

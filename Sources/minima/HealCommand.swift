@@ -2,6 +2,7 @@ import ArgumentParser
 import Artifacts
 import Foundation
 import Heal
+import Tensors
 
 struct HealCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,6 +17,15 @@ struct HealCommand: ParsableCommand {
 
               minima heal tiny-50 --teacher Models/tiny --corpus text.txt.xz --tokens 5M --output tiny-50-healed
               minima heal Models/tiny --corpus text.txt.xz --kl 0 --next-token 1 --output control
+
+            Several processes, one per GPU, share the batch of every step and end with the losses and weights of one: \
+            started by torchrun, srun or mpirun, or by hand with RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and \
+            MASTER_PORT set (srun and mpirun want the last two set too). All need the model and the texts; the first \
+            alone writes and tells. Where one of them dies, or is not heard of for --peer-timeout seconds, all end \
+            with status 1, and the same command goes on from the last state kept, with any number of processes.
+
+              torchrun --no-python --nproc-per-node 2 minima heal tiny-50 --teacher Models/tiny --corpus \
+            text.txt.xz --output tiny-50-healed
 
             Tokens of the text are kept in $MINIMA_CACHE (default ~/.cache/minima) for the next run.
             """)
@@ -78,13 +88,16 @@ struct HealCommand: ParsableCommand {
     }
 
     func run() throws {
-        let report = try made()
+        let (processes, device) = try training.meet(compute)
+        let report = try made(processes, device)
+        guard processes.leads else { return }
         if result.json { try result.printJSON(report) } else { print(report.table) }
     }
 
-    /// Trains, or goes on with it.
-    func made() throws -> HealReport {
-        let device = try compute.resolve()
+    /// Trains alone, or goes on with it.
+    func made() throws -> HealReport { try made(ProcessGroup(), compute.resolve()) }
+
+    private func made(_ processes: ProcessGroup, _ device: Device) throws -> HealReport {
         var settings = TrainingSettings()
         training.apply(to: &settings)
         settings.weights = LossWeights(
@@ -95,8 +108,10 @@ struct HealCommand: ParsableCommand {
         settings.teacherCount = teacherCache
         var place = training.place(on: device)
         place.tasks = tasks
-        let stage = HealStage(model: model, teacher: teacher, settings: settings, place: place)
-        let shown = TrainingDisplay("heal", isQuiet: result.quiet || result.json)
+        var stage = HealStage(model: model, teacher: teacher, settings: settings, place: place)
+        stage.processes = processes
+        let shown = TrainingDisplay(
+            "heal", isQuiet: result.quiet || result.json, of: processes)
         let report = try stage.run { try shown.tell($0) }
         shown.finish()
         return report

@@ -2,6 +2,7 @@
 // 130 interrupted.
 import ArgumentParser
 import Foundation
+import Tensors
 
 @main
 struct Minima: ParsableCommand {
@@ -38,7 +39,7 @@ struct Minima: ParsableCommand {
             try command.run()
         } catch is Interruption {
             FileHandle.standardError.write(Data("minima: interrupted\n".utf8))
-            Foundation.exit(130)
+            end(130)
         } catch {
             finish(with: error)
         }
@@ -53,7 +54,13 @@ struct Minima: ParsableCommand {
         let isUsage = code == .validationFailure
         let text = isUsage ? fullMessage(for: error) : "minima: \(OneLine(error))"
         FileHandle.standardError.write(Data((text + "\n").utf8))
-        Foundation.exit(isUsage ? 2 : 1)
+        end(isUsage ? 2 : 1)
+    }
+
+    private static func end(_ status: Int32) -> Never {
+        guard ProcessGroup.isOpen else { Foundation.exit(status) }
+        fflush(nil)
+        _exit(status)
     }
 }
 

@@ -10,7 +10,8 @@ struct PretrainCommand: ParsableCommand {
         discussion: """
             The model is what config.json describes, with weights drawn at random; it learns to predict the \
             next token of the text. The result is a Hugging Face folder. A run that is killed is continued \
-            by the same command. This is how a model like the one that ships is made.
+            by the same command; several processes train together as in minima heal. This is how a model like \
+            the one that ships is made.
 
               minima pretrain --config Models/tiny/config.json --tokenizer Models/tiny --corpus text.txt.xz \
             --tokens 300M --output my-tiny
@@ -42,17 +43,20 @@ struct PretrainCommand: ParsableCommand {
     }
 
     func run() throws {
-        let device = try compute.resolve()
+        let (processes, device) = try training.meet(compute)
         var settings = PretrainStage.usualSettings
         training.apply(to: &settings)
         settings.learningRate = learningRate
         settings.weightDecay = weightDecay
-        let stage = PretrainStage(
+        var stage = PretrainStage(
             configuration: config, tokenizer: tokenizer, settings: settings,
             place: training.place(on: device))
-        let shown = TrainingDisplay("pretrain", isQuiet: result.quiet || result.json)
+        stage.processes = processes
+        let shown = TrainingDisplay(
+            "pretrain", isQuiet: result.quiet || result.json, of: processes)
         let report = try stage.run { try shown.tell($0) }
         shown.finish()
+        guard processes.leads else { return }
         if result.json { try result.printJSON(report) } else { print(report.table) }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Artifacts
 import Foundation
+import Tensors
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -48,6 +49,11 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func run() throws {
+        if try ProcessPlace.find(in: ProcessInfo.processInfo.environment) != nil {
+            throw ValidationError(
+                "a recipe is carried out by one process; --dry-run shows the minima heal command that several can run together"
+            )
+        }
         let recipe = try Recipe(self.recipe)
         guard let folder = output ?? recipe.output?.words[0] else {
             throw RecipeError.noOutput(file: recipe.file)

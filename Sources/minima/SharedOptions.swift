@@ -17,9 +17,23 @@ struct ComputeOptions: ParsableArguments {
     /// Applies the thread count and resolves the device.
     func resolve() throws -> Device {
         if let threads { TorchRuntime.threads = threads }
-        let device = device.device
+        return try Self.available(device.device)
+    }
+
+    /// The same for one of several processes: of a host's GPUs each takes its own, unless one is named.
+    func resolve(for place: ProcessPlace?) throws -> Device {
+        guard let place, case .cuda = device.device, !device.isIndexed else {
+            return try resolve()
+        }
+        if let threads { TorchRuntime.threads = threads }
+        return try Self.available(.cuda(place.localRank), of: place)
+    }
+
+    private static func available(
+        _ device: Device, of place: ProcessPlace? = nil
+    ) throws -> Device {
         if case .cuda(let index) = device, index >= TorchRuntime.cudaDeviceCount {
-            throw DeviceUnavailable(device: device)
+            throw DeviceUnavailable(device: device, place: place)
         }
         return device
     }
@@ -27,21 +41,30 @@ struct ComputeOptions: ParsableArguments {
 
 struct DeviceUnavailable: Error, CustomStringConvertible {
     let device: Device
+    /// Where the device was not asked for by name.
+    var place: ProcessPlace?
 
     var description: String {
-        "device \(device) is not available: libtorch \(TorchRuntime.version) sees \(TorchRuntime.cudaDeviceCount) CUDA devices"
+        let sees =
+            "libtorch \(TorchRuntime.version) sees \(TorchRuntime.cudaDeviceCount) CUDA devices"
+        guard let place else { return "device \(device) is not available: \(sees)" }
+        return
+            "process \(place.rank) is number \(place.localRank) of its host and would take \(device), and \(sees): start no more processes on a host than it has GPUs, set LOCAL_RANK if they are on several hosts, or pass --device cuda:0 if each is shown a GPU of its own"
     }
 }
 
 /// A device as written on the command line.
 struct DeviceName: ExpressibleByArgument {
     let device: Device
+    /// Whether it was named by its number.
+    let isIndexed: Bool
 
     static var best: DeviceName { DeviceName(device: .best) }
 
-    private init(device: Device) { self.device = device }
+    private init(device: Device) { (self.device, isIndexed) = (device, false) }
 
     init?(argument: String) {
+        isIndexed = argument.contains(":")
         let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
         switch (parts.first, parts.count) {
         case ("cpu", 1): device = .cpu

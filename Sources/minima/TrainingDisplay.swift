@@ -1,17 +1,22 @@
 import Artifacts
 import Foundation
 import Heal
+import Tensors
 
 /// Shows what a training tells.
 final class TrainingDisplay {
     private let label: String
     private let isQuiet: Bool
+    /// Whether notes are shown.
+    private let isHeard: Bool
     private var line: ProgressLine?
     private var shown = ""
 
-    init(_ label: String, isQuiet: Bool) {
+    /// - Parameter processes: all but the first of them show nothing.
+    init(_ label: String, isQuiet: Bool, of processes: ProcessGroup) {
         self.label = label
-        self.isQuiet = isQuiet
+        self.isQuiet = isQuiet || !processes.leads
+        isHeard = processes.leads
     }
 
     /// - Throws: `Interruption` where the user asked to stop.
@@ -29,6 +34,7 @@ final class TrainingDisplay {
             try show("measure", "texts", nil, 0, (file as NSString).lastPathComponent)
         case .note(let text):
             finish()
+            guard isHeard else { return }
             FileHandle.standardError.write(Data("minima: \(text)\n".utf8))
         case .step(let progress):
             try show(label, "steps", progress.steps, progress.step, Self.note(progress))
@@ -102,6 +108,7 @@ extension HealReport {
             speed += String(format: ", %.1f%% of peak", 100 * modelFlopsUtilisation)
         }
         rows.append(("speed", speed))
+        if let processes { rows.append(("processes", "\(processes)")) }
         rows.append(("time", String(format: "%.1f s", seconds)))
         rows.append(("written", output))
         return rows.aligned

@@ -81,6 +81,12 @@ struct TrainingOptions: ParsableArguments {
     @Option(help: "Steps from one kept state to the next. Default: every five minutes.")
     var saveEvery: Int?
 
+    @Option(
+        help:
+            "Of several processes: seconds that they wait for one another at the start, and after which one that gives no sign of life ends the training. However long one evaluates or writes, the others wait."
+    )
+    var peerTimeout = 60.0
+
     @Flag(help: "Replace the output folder if it exists.")
     var overwrite = false
 
@@ -95,6 +101,9 @@ struct TrainingOptions: ParsableArguments {
             throw ValidationError("--\(name) must be from 0 to 1")
         }
         guard clip > 0, clip.isFinite else { throw ValidationError("--clip must be above 0") }
+        guard peerTimeout >= 1, peerTimeout <= 86_400 else {
+            throw ValidationError("--peer-timeout must be from 1 to 86400")
+        }
         if let saveEvery, saveEvery < 1 {
             throw ValidationError("--save-every must be 1 or more")
         }
@@ -111,6 +120,14 @@ struct TrainingOptions: ParsableArguments {
         settings.floor = floor
         settings.clip = clip
         settings.seed = seed
+    }
+
+    /// The processes that train together, as the environment has them, and this one's device.
+    func meet(_ compute: ComputeOptions) throws -> (ProcessGroup, Device) {
+        let place = try ProcessPlace.find(in: ProcessInfo.processInfo.environment)
+        let device = try compute.resolve(for: place)
+        guard let place else { return (ProcessGroup(), device) }
+        return (try ProcessGroup(place, on: device, patience: peerTimeout), device)
     }
 
     func place(on device: Device) -> TrainingPlace {

@@ -31,8 +31,10 @@ struct Program {
     }()
 
     /// Starts the program; output goes to files, so that no pipe can fill up.
-    static func start(_ arguments: [String], in folder: Scratch) throws -> Running {
-        try Running(path, arguments, in: folder)
+    static func start(
+        _ arguments: [String], in folder: Scratch, environment: [String: String] = [:]
+    ) throws -> Running {
+        try Running(path, arguments, in: folder, environment: environment)
     }
 
     static func run(_ arguments: String...) throws -> Result { try run(arguments) }
@@ -53,7 +55,10 @@ struct Program {
         private let output: String
         private let errors: String
 
-        init(_ path: String, _ arguments: [String], in folder: Scratch) throws {
+        init(
+            _ path: String, _ arguments: [String], in folder: Scratch,
+            environment: [String: String] = [:]
+        ) throws {
             output = folder.path("stdout-\(UUID().uuidString)")
             errors = folder.path("stderr-\(UUID().uuidString)")
             for file in [output, errors] { try Data().write(to: URL(fileURLWithPath: file)) }
@@ -61,7 +66,8 @@ struct Program {
             process.arguments = arguments
             process.currentDirectoryURL = URL(fileURLWithPath: Program.root)
             process.environment = ProcessInfo.processInfo.environment.merging(
-                ["MINIMA_CACHE": Program.cache]) { _, ours in ours }
+                ["MINIMA_CACHE": Program.cache]
+            ) { _, ours in ours }.merging(environment) { _, ours in ours }
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
             process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))

@@ -1,0 +1,2 @@
+// Stands in for gloo's: see context.h.
+#pragma once
