@@ -1,0 +1,264 @@
+// Which tokens of which requests go through the model in the next step. Pure: it knows no tensor and no clock, so that
+// everything it promises is tested with arithmetic alone.
+//
+// Every step takes one token of each request that decodes, and fills what is left of the step's tokens with pieces of
+// prompts (continuous batching, Orca, Yu et al. 2022; chunked prefill, Sarathi-Serve, arXiv 2403.02310). Requests are
+// admitted in the order of their arrival and, when blocks run out, put back in the opposite order: their tokens are kept,
+// their blocks are not, and what is still cached of them is found again.
+
+/// Requests that wait and that run, and the blocks they hold.
+package struct Scheduler {
+    package struct Limits: Hashable, Sendable {
+        /// Requests that run at once.
+        package var requests = 64
+        /// Tokens of one step.
+        package var stepTokens = 2_048
+        /// Tokens of one prompt in a step where others have something to do as well.
+        package var promptTokens = 1_024
+        /// Requests that wait; more are refused.
+        package var waiting = 1_024
+
+        package init() {}
+    }
+
+    /// What a step computes for one request.
+    package struct Item: Hashable, Sendable {
+        package let request: RequestID
+        /// Tokens to go through the model, and the position of the first.
+        package let tokens: [Int32]
+        package let start: Int
+        /// Of all positions up to the last of these.
+        package let blocks: [BlockPool.Block]
+        /// Whether the last token's prediction is wanted: all of the request's tokens are known to the model then.
+        package let predicts: Bool
+
+        package var end: Int { start + tokens.count }
+    }
+
+    package struct Step: Hashable, Sendable {
+        package let items: [Item]
+        /// Requests that had to give their blocks back.
+        package let preempted: [RequestID]
+
+        package var tokens: Int { items.reduce(0) { $0 + $1.tokens.count } }
+    }
+
+    /// What happened since the scheduler was made.
+    package struct Counts: Hashable, Sendable {
+        package internal(set) var preemptions = 0
+        /// Prompt tokens that were looked for in the cache, and found.
+        package internal(set) var cacheQueries = 0
+        package internal(set) var cacheHits = 0
+    }
+
+    private struct Request {
+        let id: RequestID
+        /// Prompt and what was generated.
+        var tokens: [Int32]
+        /// Tokens at which it ends.
+        let limit: Int
+        /// Those whose states are in the blocks.
+        var computed = 0
+        var blocks: [BlockPool.Block] = []
+
+        var remaining: Int { tokens.count - computed }
+    }
+
+    package let limits: Limits
+    package private(set) var pool: BlockPool
+    package private(set) var counts = Counts()
+    /// In the order of arrival, those that were put back in front.
+    private var waiting: [Request] = []
+    /// In the order of admission.
+    private var running: [Request] = []
+    /// Of the step that is being computed.
+    private var underway: [RequestID: Int] = [:]
+
+    package init(blocks: Int, blockTokens: Int, limits: Limits) {
+        precondition(
+            limits.requests > 0 && limits.stepTokens >= limits.requests && limits.promptTokens > 0,
+            "a step has room for a token of every request")
+        self.limits = limits
+        pool = BlockPool(count: blocks, blockTokens: blockTokens)
+    }
+
+    package var waitingCount: Int { waiting.count }
+    package var runningCount: Int { running.count }
+    package var isIdle: Bool { waiting.isEmpty && running.isEmpty }
+
+    // MARK: Requests
+
+    /// - Parameters:
+    ///   - prompt: not empty.
+    ///   - generated: tokens to add to it at most.
+    package mutating func add(
+        _ id: RequestID, prompt: [Int32], generated: Int
+    ) throws(SchedulerError) {
+        precondition(!prompt.isEmpty && generated > 0, "checked by who takes requests")
+        guard !waiting.contains(where: { $0.id == id }), !running.contains(where: { $0.id == id })
+        else { throw .known(id) }
+        // The last token is never computed with.
+        let blocks = blocks(for: prompt.count + generated - 1)
+        guard blocks <= pool.count else {
+            throw .neverFits(
+                tokens: prompt.count + generated, blocks: blocks, available: pool.count,
+                blockTokens: pool.blockTokens)
+        }
+        guard waiting.count < limits.waiting else { throw .full(limits.waiting) }
+        waiting.append(Request(id: id, tokens: prompt, limit: prompt.count + generated))
+    }
+
+    /// Ends a request, whatever it is doing; its blocks are free for the next step. No fault if it is not there.
+    package mutating func remove(_ id: RequestID) {
+        waiting.removeAll { $0.id == id }
+        underway[id] = nil
+        if let index = running.firstIndex(where: { $0.id == id }) {
+            pool.release(running.remove(at: index).blocks)
+        }
+    }
+
+    // MARK: Steps
+
+    /// What to compute next; `nil` where there is nothing. Call `finish` before the next one.
+    package mutating func next() -> Step? {
+        precondition(underway.isEmpty, "one step at a time")
+        var (items, preempted) = ([Item](), [RequestID]())
+        var budget: Int { limits.stepTokens - items.reduce(0) { $0 + $1.tokens.count } }
+        // Those that have one token to compute come first: nobody's next token waits for another's prompt.
+        let decoding = running.filter { $0.remaining == 1 }.map(\.id)
+        let reading = running.filter { $0.remaining > 1 }.map(\.id)
+        for id in decoding + reading where budget > 0 {
+            guard let index = running.firstIndex(where: { $0.id == id }) else { continue }
+            let count = share(
+                of: running[index], budget, isAlone: running.count == 1 && waiting.isEmpty)
+            guard makeRoom(for: id, count, &preempted, &items) else { continue }
+            schedule(id, count, into: &items)
+        }
+        // Nobody is admitted while blocks are so few that one had to be taken back.
+        if preempted.isEmpty {
+            while budget > 0, running.count < limits.requests, !waiting.isEmpty {
+                let isAlone = running.isEmpty && waiting.count == 1
+                guard let id = admit(budget, isAlone: isAlone) else { break }
+                guard let request = running.last else { break }
+                schedule(id, share(of: request, budget, isAlone: isAlone), into: &items)
+            }
+        }
+        guard !items.isEmpty else {
+            precondition(isIdle, "every request that was accepted can be computed alone")
+            return nil
+        }
+        for item in items { underway[item.request] = item.end }
+        return Step(items: items, preempted: preempted)
+    }
+
+    /// Says that the step was computed.
+    /// - Parameter predicted: the next token of every request whose item predicted one.
+    /// - Returns: requests that have all the tokens they may have; they are removed.
+    package mutating func finish(_ predicted: [RequestID: Int32]) -> [RequestID] {
+        var done: [RequestID] = []
+        for (id, end) in underway.sorted(by: { $0.key < $1.key }) {
+            guard let index = running.firstIndex(where: { $0.id == id }) else { continue }
+            let before = running[index].computed
+            running[index].computed = end
+            rememberBlocks(of: index, from: before)
+            guard let token = predicted[id] else { continue }
+            precondition(
+                running[index].remaining == 0, "a token is predicted when all before it are known")
+            running[index].tokens.append(token)
+            if running[index].tokens.count >= running[index].limit { done.append(id) }
+        }
+        underway = [:]
+        done.forEach { remove($0) }
+        return done
+    }
+
+    /// Says that the step failed: nothing of it is kept. Its requests are still there; remove those that cannot go on.
+    package mutating func abandon() { underway = [:] }
+
+    // MARK: Blocks
+
+    private func blocks(for tokens: Int) -> Int {
+        (tokens + pool.blockTokens - 1) / pool.blockTokens
+    }
+
+    private func share(of request: Request, _ budget: Int, isAlone: Bool) -> Int {
+        min(request.remaining, budget, isAlone ? budget : limits.promptTokens)
+    }
+
+    /// Takes the blocks that `count` more tokens need, from the request admitted last if there are none.
+    /// - Returns: `false` where the request itself had to give way.
+    private mutating func makeRoom(
+        for id: RequestID, _ count: Int, _ preempted: inout [RequestID], _ items: inout [Item]
+    ) -> Bool {
+        while let index = running.firstIndex(where: { $0.id == id }) {
+            if grow(index, by: count) { return true }
+            guard let victim = running.indices.last else { return false }
+            let request = running.remove(at: victim)
+            items.removeAll { $0.request == request.id }
+            preempted.append(request.id)
+            putBack(request)
+        }
+        return false
+    }
+
+    private mutating func grow(_ index: Int, by count: Int) -> Bool {
+        let missing = blocks(for: running[index].computed + count) - running[index].blocks.count
+        guard missing <= pool.available else { return false }
+        for _ in 0..<max(0, missing) {
+            guard let block = pool.take() else { preconditionFailure("there are enough") }
+            running[index].blocks.append(block)
+        }
+        return true
+    }
+
+    private mutating func putBack(_ request: Request) {
+        var request = request
+        pool.release(request.blocks)
+        (request.blocks, request.computed) = ([], 0)
+        waiting.insert(request, at: 0)
+        counts.preemptions += 1
+    }
+
+    /// Lets the first of those that wait in, if the blocks of its next piece are there.
+    private mutating func admit(_ budget: Int, isAlone: Bool) -> RequestID? {
+        var request = waiting[0]
+        // Its last token must be computed for its prediction, known or not.
+        request.blocks = pool.reuse(request.tokens, limit: request.tokens.count - 1)
+        request.computed = request.blocks.count * pool.blockTokens
+        let count = share(of: request, budget, isAlone: isAlone)
+        let missing = blocks(for: request.computed + count) - request.blocks.count
+        // A block for each that runs, so that it is not put back at the next step.
+        guard missing + (running.isEmpty ? 0 : running.count) <= pool.available else {
+            pool.release(request.blocks)
+            return nil
+        }
+        counts.cacheQueries += request.tokens.count
+        counts.cacheHits += request.computed
+        waiting.removeFirst()
+        running.append(request)
+        let grown = grow(running.count - 1, by: count)
+        precondition(grown, "the blocks were counted")
+        return request.id
+    }
+
+    private func schedule(_ id: RequestID, _ count: Int, into items: inout [Item]) {
+        guard let request = running.first(where: { $0.id == id }) else { return }
+        let end = request.computed + count
+        items.append(
+            Item(
+                request: id, tokens: Array(request.tokens[request.computed..<end]),
+                start: request.computed, blocks: Array(request.blocks.prefix(blocks(for: end))),
+                predicts: end == request.tokens.count))
+    }
+
+    private mutating func rememberBlocks(of index: Int, from before: Int) {
+        let size = pool.blockTokens
+        let request = running[index]
+        for block in before / size..<request.computed / size {
+            pool.fill(
+                request.blocks[block],
+                with: Array(request.tokens[block * size..<(block + 1) * size]),
+                behind: block == 0 ? nil : request.blocks[block - 1])
+        }
+    }
+}
