@@ -1,8 +1,7 @@
 import Models
-import Tensors
 import Text
 
-/// Continues a prompt token by token.
+/// Continues a prompt token by token: the engine, with one request.
 package struct Generator {
     package struct Options: Sendable {
         package var sampling = SamplingOptions()
@@ -45,64 +44,32 @@ package struct Generator {
     package func generate(
         _ prompt: [Int], _ options: Options, emit: (String) throws -> Void = { _ in }
     ) throws -> Result {
-        guard !prompt.isEmpty else { throw GenerateError.emptyPrompt }
-        let context = model.configuration.maxPositions
-        guard prompt.count < context else {
-            throw GenerateError.promptTooLong(tokens: prompt.count, context: context)
+        try Engine.check(prompt, model.configuration)
+        guard options.maxTokens > 0 else {
+            try options.sampling.validate()
+            return Result(tokens: [], text: "", finishReason: .length)
         }
-        if let token = prompt.first(where: {
-            !(0..<model.configuration.vocabularySize).contains($0)
-        }) {
-            throw GenerateError.tokenOutOfRange(
-                token, vocabulary: model.configuration.vocabularySize)
-        }
-        var sampler = try Sampler(options.sampling)
-        sampler.observe(prompt)
-        var decoder = StreamingDecoder(tokenizer)
-        var scanner = StopScanner(options.stops)
-        let limit = min(options.maxTokens, context - prompt.count)
-        let ends = options.endsAtEndOfText ? Set(model.configuration.endTokens) : []
-
-        var cache: KVCache? = KVCache(
-            layers: model.configuration.layerCount, capacity: prompt.count + limit)
-        var tokens: [Int] = []
-        var text = ""
-        func show(_ piece: String) throws {
-            guard !piece.isEmpty else { return }
-            text += piece
-            try emit(piece)
-        }
-        var input = prompt
-        var reason = FinishReason.length
-        try withoutGradients {
-            while tokens.count < limit {
-                let token = sampler.next(try lastLogits(of: input, cache: &cache))
-                if ends.contains(token) {
-                    reason = .stop
-                    break
+        let blockTokens = 64
+        let most = min(prompt.count + options.maxTokens, model.configuration.maxPositions)
+        var limits = Scheduler.Limits()
+        limits.stepTokens = max(limits.stepTokens, prompt.count)
+        limits.promptTokens = limits.stepTokens
+        let engine = Engine(
+            try ModelRunner(
+                model, blocks: max(1, (most + blockTokens - 1) / blockTokens),
+                blockTokens: blockTokens), model.configuration, tokenizer: tokenizer,
+            limits: limits)
+        let id = try engine.submit(prompt, options)
+        while true {
+            for event in engine.step() {
+                switch event {
+                case .text(_, let piece, _): try emit(piece)
+                case .finished(_, let result): return result
+                case .failed(_, let error): throw error
                 }
-                tokens.append(token)
-                try show(scanner.admit(try decoder.append(TokenID(token))))
-                if scanner.isStopped {
-                    reason = .stop
-                    break
-                }
-                input = [token]
             }
+            precondition(!engine.isIdle, "\(id) ends with a result or an error")
         }
-        if !scanner.isStopped {
-            try show(scanner.admit(decoder.finish()))
-            try show(scanner.finish())
-        }
-        return Result(tokens: tokens, text: text, finishReason: reason)
-    }
-
-    /// Logits that follow `ids`, which come after what `cache` holds.
-    private func lastLogits(of ids: [Int], cache: inout KVCache?) throws -> [Float] {
-        let input = try Tensor(ids, shape: [1, ids.count], on: model.device)
-        let hidden = try model.hiddenStates(input, cache: &cache)
-        let last = try hidden.selected(1, ids.count - 1)
-        return try model.ends.project(last).elements(as: Float.self)
     }
 }
 
@@ -110,6 +77,8 @@ package enum GenerateError: Error, CustomStringConvertible {
     case emptyPrompt
     case promptTooLong(tokens: Int, context: Int)
     case tokenOutOfRange(Int, vocabulary: Int)
+    /// The model predicts no number.
+    case notFinite
 
     package var description: String {
         switch self {
@@ -117,6 +86,8 @@ package enum GenerateError: Error, CustomStringConvertible {
             "the prompt has no tokens and the model names no beginning-of-text token to start from"
         case .promptTooLong(let tokens, let context):
             "the prompt has \(tokens) tokens and the model's context is \(context), which leaves no room for an answer"
+        case .notFinite:
+            "the model's predictions are not finite: its weights are damaged, or too large for the type that it computes in"
         case .tokenOutOfRange(let token, let vocabulary):
             "token \(token) is outside the model's vocabulary of \(vocabulary): tokenizer and model do not belong together"
         }

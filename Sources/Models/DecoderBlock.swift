@@ -60,6 +60,22 @@ package struct DecoderBlock {
         let normalized = try attentionInput(x)
         try observer?.willRead(normalized, .attention)
         let attended = try attend(normalized, rotary: rotary, cache: &cache, observer: observer)
+        return try finish(x, attended, observer: observer)
+    }
+
+    /// The same for pieces of several sequences, whose keys and values are in a paged cache.
+    /// - Parameter x: `[1, tokens, hidden]`, in the order of the batch.
+    package func forward(_ x: Tensor, _ batch: PagedBatch) throws -> Tensor {
+        let (queries, keys, values) = try heads(of: attentionInput(x), batch.angles, observer: nil)
+        let attended = try batch.attend(
+            layer: index, queries, keys, values, window: configuration.slidingWindows[index])
+        return try finish(x, attended, observer: nil)
+    }
+
+    /// What follows attention.
+    private func finish(
+        _ x: Tensor, _ attended: Tensor, observer: (any LinearObserver)?
+    ) throws -> Tensor {
         try observer?.willRead(attended, .attended)
         let written = try self[.output](attended)
         try observer?.didCompute(written, .output)
@@ -107,20 +123,10 @@ package struct DecoderBlock {
         let (batch, tokens) = (x.shape[0], x.shape[1])
         let past = cache?.length ?? 0
         let angles = try rotary.angles(at: past..<past + tokens)
-        func heads(_ projection: Projection, _ count: Int) throws -> Tensor {
-            let y = try self[projection](x)
-            try observer?.didCompute(y, projection)
-            return try y.reshaped([batch, tokens, count, configuration.headDim])
-        }
-        var queries = try heads(.query, configuration.headCount)
-        var keys = try heads(.key, configuration.keyValueHeadCount)
-        if let queryNorm, let keyNorm {
-            queries = try queries.rmsNorm(queryNorm, epsilon: configuration.normEpsilon)
-            keys = try keys.rmsNorm(keyNorm, epsilon: configuration.normEpsilon)
-        }
-        queries = try RotaryTables.rotate(queries, by: angles).transposed(1, 2)
-        keys = try RotaryTables.rotate(keys, by: angles).transposed(1, 2)
-        var values = try heads(.value, configuration.keyValueHeadCount).transposed(1, 2)
+        var (queries, keys, values) = try heads(of: x, angles, observer: observer)
+        queries = try queries.transposed(1, 2)
+        keys = try keys.transposed(1, 2)
+        values = try values.transposed(1, 2)
         if cache != nil {
             (keys, values) =
                 try cache?.extend(layer: index, keys: keys, values: values) ?? (keys, values)
@@ -129,5 +135,26 @@ package struct DecoderBlock {
             queries: tokens, past: past, window: configuration.slidingWindows[index]
         ).attend(queries, keys, values)
         return try attended.transposed(1, 2).reshaped([batch, tokens, -1])
+    }
+
+    /// Queries and keys, normalised and turned, and values: `[batch, tokens, heads, headDim]` each.
+    private func heads(
+        of x: Tensor, _ angles: (cosines: Tensor, sines: Tensor), observer: (any LinearObserver)?
+    ) throws -> (queries: Tensor, keys: Tensor, values: Tensor) {
+        func heads(_ projection: Projection, _ count: Int) throws -> Tensor {
+            let y = try self[projection](x)
+            try observer?.didCompute(y, projection)
+            return try y.reshaped([x.shape[0], x.shape[1], count, configuration.headDim])
+        }
+        var queries = try heads(.query, configuration.headCount)
+        var keys = try heads(.key, configuration.keyValueHeadCount)
+        if let queryNorm, let keyNorm {
+            queries = try queries.rmsNorm(queryNorm, epsilon: configuration.normEpsilon)
+            keys = try keys.rmsNorm(keyNorm, epsilon: configuration.normEpsilon)
+        }
+        return (
+            try RotaryTables.rotate(queries, by: angles), try RotaryTables.rotate(keys, by: angles),
+            try heads(.value, configuration.keyValueHeadCount)
+        )
     }
 }

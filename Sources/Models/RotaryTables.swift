@@ -27,8 +27,26 @@ package final class RotaryTables {
     package func angles(
         at positions: Range<Int>
     ) throws -> (cosines: Tensor, sines: Tensor) {
-        if tables.map({ $0.positions < positions.upperBound }) ?? true {
-            let count = max(256, positions.upperBound + positions.upperBound / 2)
+        let tables = try self.tables(for: positions.upperBound)
+        return (
+            try tables.cosines.narrowed(0, positions), try tables.sines.narrowed(0, positions)
+        )
+    }
+
+    /// The same for positions in any order.
+    package func angles(at positions: [Int]) throws -> (cosines: Tensor, sines: Tensor) {
+        let tables = try self.tables(for: (positions.max() ?? 0) + 1)
+        let places = try Tensor(positions, shape: [positions.count], on: device)
+        return (
+            try tables.cosines.selecting(places, along: 0),
+            try tables.sines.selecting(places, along: 0)
+        )
+    }
+
+    /// Tables of at least `positions` positions.
+    private func tables(for positions: Int) throws -> (cosines: Tensor, sines: Tensor) {
+        if tables.map({ $0.positions < positions }) ?? true {
+            let count = max(256, positions + positions / 2)
             let frequencies = try Tensor(
                 inverseFrequencies.map(Float.init), shape: [1, 1, inverseFrequencies.count])
             // float32 throughout, as the reference computes them, then rounded once.
@@ -40,9 +58,7 @@ package final class RotaryTables {
             )
         }
         guard let tables else { preconditionFailure("tables were just made") }
-        return (
-            try tables.cosines.narrowed(0, positions), try tables.sines.narrowed(0, positions)
-        )
+        return (tables.cosines, tables.sines)
     }
 
     /// - Parameters:

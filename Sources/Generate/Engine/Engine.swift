@@ -1,0 +1,161 @@
+// Requests in, pieces of text out. One step after the other: the scheduler says what to compute, the runner computes it,
+// each request draws its token with a sampler of its own and takes what is certain of its text. Whoever owns the engine
+// calls it from one thread.
+import Artifacts
+import Models
+import Tensors
+import Text
+
+package final class Engine {
+    /// What became of a request in a step.
+    package enum Event: Sendable {
+        /// Text that is certain to be part of the answer, and the tokens that it has so far.
+        case text(RequestID, String, tokens: Int)
+        case finished(RequestID, Generator.Result)
+        /// It ended without an answer; others are not concerned.
+        case failed(RequestID, any Error)
+    }
+
+    private struct Answer {
+        var sampler: Sampler
+        var decoder: StreamingDecoder
+        var scanner: StopScanner
+        let endTokens: Set<Int>
+        var tokens: [Int] = []
+        var text = ""
+
+        /// - Returns: text that has become certain.
+        mutating func admit(_ token: Int) throws -> String {
+            tokens.append(token)
+            return keep(scanner.admit(try decoder.append(TokenID(token))))
+        }
+
+        /// - Returns: text that was held back, in case a stop string had begun in it.
+        mutating func finish() -> String {
+            scanner.isStopped ? "" : keep(scanner.admit(decoder.finish()) + scanner.finish())
+        }
+
+        private mutating func keep(_ piece: String) -> String {
+            text += piece
+            return piece
+        }
+    }
+
+    package let configuration: ModelConfiguration
+    private let tokenizer: Tokenizer
+    private let runner: any StepRunner
+    private(set) var scheduler: Scheduler
+    private var answers: [RequestID: Answer] = [:]
+    private var lastID = 0
+
+    package init(
+        _ runner: any StepRunner, _ configuration: ModelConfiguration, tokenizer: Tokenizer,
+        limits: Scheduler.Limits = .init()
+    ) {
+        (self.runner, self.configuration, self.tokenizer) = (runner, configuration, tokenizer)
+        scheduler = Scheduler(
+            blocks: runner.blocks, blockTokens: runner.blockTokens, limits: limits)
+    }
+
+    package var isIdle: Bool { scheduler.isIdle }
+
+    /// Whether `prompt` can be continued at all.
+    static func check(_ prompt: [Int], _ configuration: ModelConfiguration) throws(GenerateError) {
+        guard !prompt.isEmpty else { throw .emptyPrompt }
+        let (context, vocabulary) = (configuration.maxPositions, configuration.vocabularySize)
+        guard prompt.count < context else {
+            throw .promptTooLong(tokens: prompt.count, context: context)
+        }
+        if let token = prompt.first(where: { !(0..<vocabulary).contains($0) }) {
+            throw .tokenOutOfRange(token, vocabulary: vocabulary)
+        }
+    }
+
+    /// Accepts a request.
+    /// - Parameters:
+    ///   - prompt: token ids.
+    ///   - options: for a token at least.
+    package func submit(_ prompt: [Int], _ options: Generator.Options) throws -> RequestID {
+        try Self.check(prompt, configuration)
+        var sampler = try Sampler(options.sampling)
+        sampler.observe(prompt)
+        let id = RequestID(lastID + 1)
+        try scheduler.add(
+            id, prompt: prompt.map(Int32.init),
+            generated: min(options.maxTokens, configuration.maxPositions - prompt.count))
+        lastID += 1
+        answers[id] = Answer(
+            sampler: sampler, decoder: StreamingDecoder(tokenizer),
+            scanner: StopScanner(options.stops),
+            endTokens: options.endsAtEndOfText ? Set(configuration.endTokens) : [])
+        return id
+    }
+
+    /// Forgets a request; its blocks are free for the next step.
+    package func cancel(_ id: RequestID) {
+        scheduler.remove(id)
+        answers[id] = nil
+    }
+
+    /// Computes one step. What fails in it fails the requests that were part of it, and no others.
+    package func step() -> [Event] {
+        guard let step = scheduler.next() else { return [] }
+        let logits: [RequestID: [Float]]
+        do {
+            logits = try predictions(of: step)
+        } catch {
+            scheduler.abandon()
+            return step.items.map { fail($0.request, error) }
+        }
+        var (events, predicted) = ([Event](), [RequestID: Int32]())
+        for (id, row) in logits.sorted(by: { $0.key < $1.key }) {
+            do {
+                guard row.allSatisfy(\.isFinite) else { throw GenerateError.notFinite }
+                guard let token = answers[id]?.sampler.next(row) else { continue }
+                if answers[id]?.endTokens.contains(token) == true {
+                    events += finish(id, .stop)
+                    continue
+                }
+                predicted[id] = Int32(token)
+                guard let piece = try answers[id]?.admit(token), let answer = answers[id] else {
+                    continue
+                }
+                if !piece.isEmpty { events.append(.text(id, piece, tokens: answer.tokens.count)) }
+                if answer.scanner.isStopped { events += finish(id, .stop) }
+            } catch {
+                events.append(fail(id, error))
+            }
+        }
+        for id in scheduler.finish(predicted) { events += finish(id, .length) }
+        return events
+    }
+
+    private func predictions(of step: Scheduler.Step) throws -> [RequestID: [Float]] {
+        let wanted = step.items.filter(\.predicts).map(\.request)
+        let logits = try runner.logits(of: step)
+        guard !wanted.isEmpty else { return [:] }
+        let values = try logits.elements(as: Float.self)
+        let width = values.count / wanted.count
+        return Dictionary(
+            uniqueKeysWithValues: wanted.enumerated().map { index, id in
+                (id, Array(values[index * width..<(index + 1) * width]))
+            })
+    }
+
+    private func finish(_ id: RequestID, _ reason: Generator.FinishReason) -> [Event] {
+        scheduler.remove(id)
+        guard var answer = answers.removeValue(forKey: id) else { return [] }
+        let rest = answer.finish()
+        return (rest.isEmpty ? [] : [.text(id, rest, tokens: answer.tokens.count)]) + [
+            .finished(
+                id,
+                Generator.Result(tokens: answer.tokens, text: answer.text, finishReason: reason))
+        ]
+    }
+
+    private func fail(_ id: RequestID, _ error: any Error) -> Event {
+        scheduler.remove(id)
+        answers[id] = nil
+        return .failed(id, error)
+    }
+}
