@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CTorch", path: "native"),
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLZMA", path: "Sources/CLZMA", providers: [.apt(["liblzma-dev"])]),
+        .target(name: "CDecode", cSettings: [.unsafeFlags(["-O3"])]),
         target("Tensors", ["CTorch"], linking: shim),
         target("TensorNetworks", ["Tensors"]),
         target(
@@ -55,7 +56,7 @@ let package = Package(
             ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
-        target("Generate", ["Tensors", "Artifacts", "Text", "Models"]),
+        target("Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         target(
             "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         target(
@@ -83,7 +84,7 @@ let package = Package(
         tests(of: "Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
-        tests(of: "Generate", ["Tensors", "Artifacts", "Text", "Models"]),
+        tests(of: "Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(
             of: "Compare",

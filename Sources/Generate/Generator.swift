@@ -30,6 +30,12 @@ package struct Generator {
 
     package let model: CausalLanguageModel
     package let tokenizer: Tokenizer
+    private let host = Host()
+
+    /// Made when it is wanted first, and kept for the prompts that follow.
+    private final class Host {
+        var model: HostModel?
+    }
 
     package init(model: CausalLanguageModel, tokenizer: Tokenizer) {
         self.model = model
@@ -54,11 +60,12 @@ package struct Generator {
         var limits = Scheduler.Limits()
         limits.stepTokens = max(limits.stepTokens, prompt.count)
         limits.promptTokens = limits.stepTokens
-        let engine = Engine(
-            try ModelRunner(
-                model, blocks: max(1, (most + blockTokens - 1) / blockTokens),
-                blockTokens: blockTokens), model.configuration, tokenizer: tokenizer,
-            limits: limits)
+        let blocks = max(1, (most + blockTokens - 1) / blockTokens)
+        let runner: any StepRunner =
+            model.device == .cpu
+            ? try HostRunner(hostModel(), blocks: blocks, blockTokens: blockTokens)
+            : try ModelRunner(model, blocks: blocks, blockTokens: blockTokens)
+        let engine = Engine(runner, model.configuration, tokenizer: tokenizer, limits: limits)
         let id = try engine.submit(prompt, options)
         while true {
             for event in engine.step() {
@@ -70,6 +77,13 @@ package struct Generator {
             }
             precondition(!engine.isIdle, "\(id) ends with a result or an error")
         }
+    }
+
+    private func hostModel() throws -> HostModel {
+        if let known = host.model { return known }
+        let made = try HostModel(model)
+        host.model = made
+        return made
     }
 }
 

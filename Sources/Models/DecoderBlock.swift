@@ -8,10 +8,10 @@ package struct DecoderBlock {
     package let index: Int
     private let configuration: ModelConfiguration
     private var projections: [Projection: Linear]
-    private let attentionNorm: Tensor
-    private let feedForwardNorm: Tensor
-    private let queryNorm: Tensor?
-    private let keyNorm: Tensor?
+    package let attentionNorm: Tensor
+    package let feedForwardNorm: Tensor
+    package let queryNorm: Tensor?
+    package let keyNorm: Tensor?
 
     /// Reads block `index` of the loader's checkpoint.
     package init(

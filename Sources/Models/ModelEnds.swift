@@ -5,7 +5,7 @@ import Tensors
 package struct ModelEnds {
     /// `[vocabulary, hidden]`.
     package let embedding: Tensor
-    private let norm: Tensor
+    package let norm: Tensor
     /// `[vocabulary, hidden]`; the embedding where the checkpoint ties them.
     package let head: Tensor
     private let epsilon: Double

@@ -59,8 +59,9 @@ package struct PagedBatch {
             let known = try cache.read(layer: layer, blocks: blocks, tokens: piece.start + count)
             let mask = AttentionMask(queries: count, past: piece.start, window: window)
             let seen = try mask.attend(
-                queries.narrowed(1, offset..<offset + count).transposed(1, 2), known.keys,
-                known.values)
+                queries.narrowed(1, offset..<offset + count).transposed(1, 2),
+                known.keys.converted(to: queries.elementType),
+                known.values.converted(to: queries.elementType))
             attended.append(try seen.transposed(1, 2).reshaped([1, count, -1]))
             offset += count
         }

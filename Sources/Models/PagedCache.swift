@@ -40,7 +40,7 @@ package final class PagedCache {
         let width = self.keys[layer].shape[3]
         for (memory, source) in [(self.keys[layer], keys), (self.values[layer], values)] {
             try memory.reshaped([-1, width]).assign(
-                source.reshaped([-1, width]), at: rows, along: 0)
+                source.reshaped([-1, width]).converted(to: memory.elementType), at: rows, along: 0)
         }
     }
 
@@ -62,5 +62,26 @@ package final class PagedCache {
                 .reshaped([1, shape[1], -1, shape[3]]).narrowed(2, 0..<tokens)
         }
         return (try gathered(keys[layer]), try gathered(values[layer]))
+    }
+
+    /// Lends a layer's memory, `[blocks, kvHeads, blockTokens, headDim]` each.
+    /// - Precondition: float32 on the CPU.
+    package func withFloats(
+        ofLayer layer: Int,
+        _ body: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) throws -> Void
+    ) throws {
+        precondition(keys[layer].elementType == .float32, "the cache holds float32")
+        // Both stay where they are as long as the cache is there.
+        func address(_ tensor: Tensor) throws -> UnsafeMutablePointer<Float> {
+            var found: UnsafeMutablePointer<Float>?
+            try tensor.withMutableBytes {
+                found = $0.baseAddress?.assumingMemoryBound(to: Float.self)
+            }
+            guard let found else { preconditionFailure("a cache has memory") }
+            return found
+        }
+        try withExtendedLifetime(self) {
+            try body(address(keys[layer]), address(values[layer]))
+        }
     }
 }

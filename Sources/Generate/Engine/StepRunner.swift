@@ -16,11 +16,18 @@ package final class ModelRunner: StepRunner {
     private let model: CausalLanguageModel
     private let cache: PagedCache
 
-    package init(_ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64) throws {
-        self.model = model
-        cache = try PagedCache(
-            model.configuration, blocks: blocks, blockTokens: blockTokens,
-            as: model.ends.embedding.elementType, on: model.device)
+    package convenience init(
+        _ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64
+    ) throws {
+        self.init(
+            model,
+            try PagedCache(
+                model.configuration, blocks: blocks, blockTokens: blockTokens,
+                as: model.ends.embedding.elementType, on: model.device))
+    }
+
+    init(_ model: CausalLanguageModel, _ cache: PagedCache) {
+        (self.model, self.cache) = (model, cache)
     }
 
     package var blocks: Int { cache.blocks }

@@ -1,0 +1,256 @@
+// Products of a few rows with a weight. A weight is read once: eight of its rows and up to four of x are multiplied at a
+// time, so that every value that is loaded is used that often. The order of additions does not depend on the number
+// of threads, nor on what else is in the batch.
+#include "pool.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+#endif
+
+static bool plain_forced = false;
+
+void cd_force_plain(bool forced) { plain_forced = forced; }
+
+typedef struct {
+    cd_matrix w;
+    const float *x;
+    float *y;
+    const int32_t *places;
+    int64_t xstride, ystride, batch, width;
+    bool add;
+} product;
+
+typedef struct {
+    const float *x;
+    cd_matrix w;
+    float *t;
+    int64_t rows, inner, count, batch;
+} slices;
+
+static inline float widened(uint16_t value) {
+    uint32_t bits = (uint32_t)value << 16;
+    float result;
+    memcpy(&result, &bits, 4);
+    return result;
+}
+
+static inline float value(cd_matrix w, int64_t index) {
+    return w.type == CD_F32 ? ((const float *)w.values)[index] : widened(((const uint16_t *)w.values)[index]);
+}
+
+static inline void put(const product *p, int64_t b, int64_t row, float value) {
+    float *y = p->y + b * p->ystride + (p->places ? p->places[row] : row);
+    *y = p->add ? *y + value : value;
+}
+
+// MARK: Without vector units that are known: sixteen sums, added as below.
+
+static void plain_linear(const product *p, int64_t from, int64_t to) {
+    int64_t n = p->w.columns;
+    for (int64_t row = from; row < to; row++) {
+        for (int64_t b = 0; b < p->batch; b++) {
+            const float *x = p->x + b * p->xstride;
+            float sums[16] = {0};
+            for (int64_t c = 0; c < n; c++) sums[c % 16] += value(p->w, row * n + c) * x[c];
+            for (int half = 8; half; half /= 2)
+                for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+            put(p, b, row, sums[0]);
+        }
+    }
+}
+
+static void plain_expand(const product *p, int64_t from, int64_t to) {
+    int64_t n = p->w.columns, width = p->width;
+    for (int64_t b = 0; b < p->batch; b++) {
+        for (int64_t row = from; row < to; row++) {
+            float *y = p->y + b * p->ystride + row * width;
+            if (!p->add) memset(y, 0, (size_t)width * sizeof(float));
+            for (int64_t k = 0; k < n; k++) {
+                float a = value(p->w, row * n + k);
+                const float *x = p->x + b * p->xstride + k * width;
+                for (int64_t i = 0; i < width; i++) y[i] += a * x[i];
+            }
+        }
+    }
+}
+
+static void plain_slices(const slices *s, int64_t from, int64_t to) {
+    int64_t width = s->w.columns;
+    for (int64_t slice = from; slice < to; slice++) {
+        for (int64_t b = 0; b < s->batch; b++) {
+            for (int64_t row = 0; row < s->rows; row++) {
+                float *t = s->t + ((b * s->count + slice) * s->rows + row) * width;
+                memset(t, 0, (size_t)width * sizeof(float));
+                for (int64_t j = 0; j < s->inner; j++) {
+                    float x = s->x[(b * s->rows + row) * s->inner + j];
+                    for (int64_t i = 0; i < width; i++) t[i] += x * value(s->w, (slice * s->inner + j) * width + i);
+                }
+            }
+        }
+    }
+}
+
+// MARK: AVX-512
+
+#if defined(__x86_64__)
+
+AVX512 static inline __m512 load(cd_type type, const void *values, int64_t index, __mmask16 mask) {
+    if (type == CD_F32) return _mm512_maskz_loadu_ps(mask, (const float *)values + index);
+    __m256i narrow = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)values + index);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+}
+
+// rows × batch sums at once; both are constants where it is called.
+AVX512 static inline __attribute__((always_inline)) void tile(const product *p, cd_type type, int64_t row, int64_t b,
+                                                                const int rows, const int batch) {
+    int64_t n = p->w.columns;
+    __m512 sums[8][4];
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < batch; i++) sums[r][i] = _mm512_setzero_ps();
+    for (int64_t c = 0; c < n; c += 16) {
+        __mmask16 mask = n - c >= 16 ? 0xFFFF : (__mmask16)((1u << (n - c)) - 1);
+        __m512 x[4];
+        for (int i = 0; i < batch; i++) x[i] = _mm512_maskz_loadu_ps(mask, p->x + (b + i) * p->xstride + c);
+        for (int r = 0; r < rows; r++) {
+            __m512 w = load(type, p->w.values, (row + r) * n + c, mask);
+            for (int i = 0; i < batch; i++) sums[r][i] = _mm512_fmadd_ps(w, x[i], sums[r][i]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < batch; i++) put(p, b + i, row + r, _mm512_reduce_add_ps(sums[r][i]));
+}
+
+#define TILES(TYPE, ROWS)                                                                                              \
+    for (; row + ROWS <= to; row += ROWS) {                                                                            \
+        int64_t b = 0;                                                                                                 \
+        for (; b + 4 <= p->batch; b += 4) tile(p, TYPE, row, b, ROWS, 4);                                              \
+        if (b + 2 <= p->batch) {                                                                                       \
+            tile(p, TYPE, row, b, ROWS, 2);                                                                            \
+            b += 2;                                                                                                    \
+        }                                                                                                              \
+        if (b < p->batch) tile(p, TYPE, row, b, ROWS, 1);                                                              \
+    }
+
+AVX512 static void wide_linear_f32(const product *p, int64_t row, int64_t to) { TILES(CD_F32, 4) TILES(CD_F32, 1) }
+AVX512 static void wide_linear_bf16(const product *p, int64_t row, int64_t to) { TILES(CD_BF16, 4) TILES(CD_BF16, 1) }
+
+// Rows of a and up to 32 places of the result at once: y[r, i…] (+)= Σ_k a[r, k] · x[k, i…], x behind value `offset`.
+AVX512 static inline __attribute__((always_inline)) void strip(cd_matrix a, int64_t row, const void *x, cd_type type,
+                                                                 int64_t offset, float *y, int64_t width, int64_t i,
+                                                                 __mmask16 first, __mmask16 second, bool add,
+                                                                 const int rows) {
+    int64_t n = a.columns;
+    __m512 sums[4][2];
+    for (int r = 0; r < rows; r++) {
+        float *target = y + (row + r) * width + i;
+        sums[r][0] = add ? _mm512_maskz_loadu_ps(first, target) : _mm512_setzero_ps();
+        sums[r][1] = add ? _mm512_maskz_loadu_ps(second, target + 16) : _mm512_setzero_ps();
+    }
+    for (int64_t k = 0; k < n; k++) {
+        __m512 x0 = load(type, x, offset + k * width + i, first);
+        __m512 x1 = load(type, x, offset + k * width + i + 16, second);
+        for (int r = 0; r < rows; r++) {
+            __m512 a_rk = _mm512_set1_ps(value(a, (row + r) * n + k));
+            sums[r][0] = _mm512_fmadd_ps(a_rk, x0, sums[r][0]);
+            sums[r][1] = _mm512_fmadd_ps(a_rk, x1, sums[r][1]);
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        float *target = y + (row + r) * width + i;
+        _mm512_mask_storeu_ps(target, first, sums[r][0]);
+        _mm512_mask_storeu_ps(target + 16, second, sums[r][1]);
+    }
+}
+
+AVX512 static inline __mmask16 lanes(int64_t left) {
+    return left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
+}
+
+AVX512 static inline __attribute__((always_inline)) void strips(cd_matrix a, int64_t from, int64_t to, const void *x,
+                                                                  cd_type type, int64_t offset, float *y,
+                                                                  int64_t width, bool add) {
+    for (int64_t i = 0; i < width; i += 32) {
+        __mmask16 first = lanes(width - i), second = lanes(width - i - 16);
+        int64_t row = from;
+        for (; row + 4 <= to; row += 4) strip(a, row, x, type, offset, y, width, i, first, second, add, 4);
+        for (; row < to; row++) strip(a, row, x, type, offset, y, width, i, first, second, add, 1);
+    }
+}
+
+AVX512 static void wide_expand(const product *p, int64_t from, int64_t to) {
+    for (int64_t b = 0; b < p->batch; b++)
+        strips(p->w, from, to, p->x + b * p->xstride, CD_F32, 0, p->y + b * p->ystride, p->width, p->add);
+}
+
+AVX512 static void wide_slices(const slices *s, int64_t from, int64_t to) {
+    for (int64_t slice = from; slice < to; slice++) {
+        for (int64_t b = 0; b < s->batch; b++) {
+            cd_matrix x = {s->x + b * s->rows * s->inner, CD_F32, s->rows, s->inner};
+            float *t = s->t + (b * s->count + slice) * s->rows * s->w.columns;
+            int64_t offset = slice * s->inner * s->w.columns;
+            if (s->w.type == CD_F32) strips(x, 0, s->rows, s->w.values, CD_F32, offset, t, s->w.columns, false);
+            else strips(x, 0, s->rows, s->w.values, CD_BF16, offset, t, s->w.columns, false);
+        }
+    }
+}
+
+static bool has_avx512(void) {
+    return !plain_forced && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+// MARK: Threads
+
+static void linear_piece(void *context, int64_t from, int64_t to) {
+    const product *p = context;
+#if defined(__x86_64__)
+    if (has_avx512()) {
+        (p->w.type == CD_F32 ? wide_linear_f32 : wide_linear_bf16)(p, from, to);
+        return;
+    }
+#endif
+    plain_linear(p, from, to);
+}
+
+static void expand_piece(void *context, int64_t from, int64_t to) {
+    const product *p = context;
+#if defined(__x86_64__)
+    if (has_avx512()) {
+        wide_expand(p, from, to);
+        return;
+    }
+#endif
+    plain_expand(p, from, to);
+}
+
+static void slices_piece(void *context, int64_t from, int64_t to) {
+    const slices *s = context;
+#if defined(__x86_64__)
+    if (has_avx512()) {
+        wide_slices(s, from, to);
+        return;
+    }
+#endif
+    plain_slices(s, from, to);
+}
+
+void cd_slices(cd_pool *pool, const float *x, int64_t rows, int64_t inner, cd_matrix w, float *t, int64_t batch) {
+    slices s = {x, w, t, rows, inner, w.rows / inner, batch};
+    cd_parallel(pool, s.count, cd_piece(pool, s.count, 1, rows * inner * w.columns * batch), slices_piece, &s);
+}
+
+void cd_linear(cd_pool *pool, cd_matrix w, const float *x, int64_t xstride, float *y, int64_t ystride,
+               const int32_t *places, int64_t batch, bool add) {
+    product p = {w, x, y, places, xstride, ystride, batch, 0, add};
+    cd_parallel(pool, w.rows, cd_piece(pool, w.rows, 4, w.columns * batch), linear_piece, &p);
+}
+
+void cd_expand(cd_pool *pool, cd_matrix a, const float *x, int64_t xstride, float *y, int64_t ystride, int64_t width,
+               int64_t batch, bool add) {
+    product p = {a, x, y, NULL, xstride, ystride, batch, width, add};
+    cd_parallel(pool, a.rows, cd_piece(pool, a.rows, 4, a.columns * batch * width), expand_piece, &p);
+}
