@@ -56,7 +56,8 @@ let package = Package(
             ]),
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
-        target("Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+        target(
+            "Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         target(
             "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         target(
@@ -84,7 +85,8 @@ let package = Package(
         tests(of: "Analyze", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
-        tests(of: "Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+        tests(
+            of: "Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(
             of: "Compare",

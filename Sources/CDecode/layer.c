@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Compiled for several processors; which is chosen when the program starts.
+#if defined(__x86_64__)
+#define CLONED __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define CLONED
+#endif
+
 // MARK: Norm, gate, sum
 
 typedef struct {
@@ -14,7 +21,7 @@ typedef struct {
     double epsilon;
 } norm;
 
-static void normalize(const float *x, const float *weight, float *y, int64_t width, double epsilon) {
+static inline __attribute__((always_inline)) void normalize(const float *x, const float *weight, float *y, int64_t width, double epsilon) {
     float sums[16] = {0};
     for (int64_t i = 0; i < width; i++) sums[i % 16] += x[i] * x[i];
     double sum = 0;
@@ -23,7 +30,7 @@ static void normalize(const float *x, const float *weight, float *y, int64_t wid
     for (int64_t i = 0; i < width; i++) y[i] = x[i] * scale * weight[i];
 }
 
-static void norm_piece(void *context, int64_t from, int64_t to) {
+CLONED static void norm_piece(void *context, int64_t from, int64_t to) {
     const norm *n = context;
     for (int64_t row = from; row < to; row++)
         normalize(n->x + row * n->width, n->weight, n->y + row * n->width, n->width, n->epsilon);
@@ -41,7 +48,7 @@ typedef struct {
     int64_t count;
 } pairs;
 
-static void swiglu_piece(void *context, int64_t from, int64_t to) {
+CLONED static void swiglu_piece(void *context, int64_t from, int64_t to) {
     const pairs *p = context;
     for (int64_t i = from; i < to; i++) p->x[i] = p->x[i] / (1 + expf(-p->x[i])) * p->y[i];
 }
@@ -67,7 +74,7 @@ typedef struct {
     float *out;
 } attending;
 
-static void turn(float *x, const float *cosines, const float *sines, int64_t half) {
+static inline __attribute__((always_inline)) void turn(float *x, const float *cosines, const float *sines, int64_t half) {
     for (int64_t i = 0; i < half; i++) {
         float a = x[i], b = x[i + half];
         x[i] = a * cosines[i] - b * sines[i];
@@ -75,7 +82,7 @@ static void turn(float *x, const float *cosines, const float *sines, int64_t hal
     }
 }
 
-static float dot(const float *a, const float *b, int64_t count) {
+static inline __attribute__((always_inline)) float dot(const float *a, const float *b, int64_t count) {
     float sums[16] = {0};
     int64_t i = 0;
     for (; i + 16 <= count; i += 16)
@@ -87,7 +94,7 @@ static float dot(const float *a, const float *b, int64_t count) {
 }
 
 // One head of keys of one sequence, and the heads of queries that look at it.
-static void attend(const attending *work, int64_t sequence, int64_t head) {
+static inline __attribute__((always_inline)) void attend(const attending *work, int64_t sequence, int64_t head) {
     const cd_attention *a = work->attention;
     const cd_sequence *s = &work->sequences[sequence];
     int64_t width = a->head_dim, size = a->block_tokens, shared = a->heads / a->kv_heads;
@@ -135,7 +142,7 @@ static void attend(const attending *work, int64_t sequence, int64_t head) {
     }
 }
 
-static void attend_piece(void *context, int64_t from, int64_t to) {
+CLONED static void attend_piece(void *context, int64_t from, int64_t to) {
     const attending *work = context;
     int64_t heads = work->attention->kv_heads;
     for (int64_t item = from; item < to; item++) attend(work, item / heads, item % heads);
@@ -145,4 +152,29 @@ void cd_attend(cd_pool *pool, const cd_attention *attention, const cd_sequence *
                float *keys, const float *values, float *out) {
     attending work = {attention, sequences, count, queries, keys, values, out};
     cd_parallel(pool, count * attention->kv_heads, 1, attend_piece, &work);
+}
+
+// MARK: Bandwidth
+
+typedef struct {
+    const float *values;
+    _Atomic float *sum;
+} reading;
+
+CLONED static void read_piece(void *context, int64_t from, int64_t to) {
+    const reading *r = context;
+    float sums[64] = {0};
+    int64_t i = from;
+    for (; i + 64 <= to; i += 64)
+        for (int j = 0; j < 64; j++) sums[j] += r->values[i + j];
+    float sum = 0;
+    for (int j = 0; j < 64; j++) sum += sums[j];
+    // Kept, so that no compiler leaves the reading out.
+    *r->sum = sum;
+}
+
+void cd_read(cd_pool *pool, const float *values, int64_t count) {
+    _Atomic float sum = 0;
+    reading r = {values, &sum};
+    cd_parallel(pool, count, 1 << 16, read_piece, &r);
 }

@@ -68,4 +68,7 @@ typedef struct {
 void cd_attend(cd_pool *, const cd_attention *, const cd_sequence *, int64_t count, float *queries, float *keys,
                const float *values, float *out);
 
+// Reads all values, for a measure of the memory's bandwidth.
+void cd_read(cd_pool *, const float *values, int64_t count);
+
 #endif

@@ -1,3 +1,4 @@
+import CDecode
 import Models
 import Tensors
 
@@ -26,5 +27,14 @@ package final class HostModel {
     /// Formats of the model that have no routine of their own here and are contracted by libtorch: right, and slower.
     package var contractedByLibtorch: [String] {
         blocks.reduce(into: Set<String>()) { $0.formUnion($1.contractedByLibtorch) }.sorted()
+    }
+
+    /// Calls `read` with bytes that the step's threads have then read, from memory that no cache holds: what they
+    /// can read in a second is what a decode step cannot do better than.
+    package func readMemory(_ bytes: Int, _ read: (() -> Void) throws -> Void) throws {
+        let values = UnsafeMutablePointer<Float>.allocate(capacity: bytes / 4)
+        defer { values.deallocate() }
+        values.initialize(repeating: 1, count: bytes / 4)
+        try read { cd_read(pool.raw, values, Int64(bytes / 4)) }
     }
 }

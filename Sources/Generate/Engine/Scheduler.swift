@@ -32,6 +32,14 @@ package struct Scheduler {
         /// Whether the last token's prediction is wanted: all of the request's tokens are known to the model then.
         package let predicts: Bool
 
+        package init(
+            request: RequestID, tokens: [Int32], start: Int, blocks: [BlockPool.Block],
+            predicts: Bool
+        ) {
+            (self.request, self.tokens, self.start) = (request, tokens, start)
+            (self.blocks, self.predicts) = (blocks, predicts)
+        }
+
         package var end: Int { start + tokens.count }
     }
 
@@ -39,6 +47,10 @@ package struct Scheduler {
         package let items: [Item]
         /// Requests that had to give their blocks back.
         package let preempted: [RequestID]
+
+        package init(items: [Item], preempted: [RequestID]) {
+            (self.items, self.preempted) = (items, preempted)
+        }
 
         package var tokens: Int { items.reduce(0) { $0 + $1.tokens.count } }
     }
