@@ -46,52 +46,74 @@ static inline void put(const product *p, int64_t b, int64_t row, float value) {
     *y = p->add ? *y + value : value;
 }
 
-// MARK: Without vector units that are known: sixteen sums, added as below.
+// MARK: Without AVX-512: sixteen sums, which the compiler keeps in whatever vectors there are, added as below.
 
-static void plain_linear(const product *p, int64_t from, int64_t to) {
-    int64_t n = p->w.columns;
-    for (int64_t row = from; row < to; row++) {
-        for (int64_t b = 0; b < p->batch; b++) {
-            const float *x = p->x + b * p->xstride;
-            float sums[16] = {0};
-            for (int64_t c = 0; c < n; c++) sums[c % 16] += value(p->w, row * n + c) * x[c];
-            for (int half = 8; half; half /= 2)
-                for (int i = 0; i < half; i++) sums[i] += sums[i + half];
-            put(p, b, row, sums[0]);
-        }
-    }
+#if defined(__x86_64__)
+#define CLONED __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define CLONED
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE float typed(cd_type type, const void *values, int64_t index) {
+    return type == CD_F32 ? ((const float *)values)[index] : widened(((const uint16_t *)values)[index]);
 }
 
-static void plain_expand(const product *p, int64_t from, int64_t to) {
+INLINE float plain_dot(cd_type type, const void *w, int64_t start, const float *x, int64_t n) {
+    float sums[16] = {0};
+    int64_t c = 0;
+    for (; c + 16 <= n; c += 16)
+        for (int i = 0; i < 16; i++) sums[i] += typed(type, w, start + c + i) * x[c + i];
+    for (; c < n; c++) sums[c % 16] += typed(type, w, start + c) * x[c];
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+    return sums[0];
+}
+
+INLINE void plain_rows(const product *p, cd_type type, int64_t from, int64_t to) {
+    for (int64_t row = from; row < to; row++)
+        for (int64_t b = 0; b < p->batch; b++)
+            put(p, b, row, plain_dot(type, p->w.values, row * p->w.columns, p->x + b * p->xstride, p->w.columns));
+}
+
+CLONED static void plain_linear_f32(const product *p, int64_t from, int64_t to) { plain_rows(p, CD_F32, from, to); }
+CLONED static void plain_linear_bf16(const product *p, int64_t from, int64_t to) { plain_rows(p, CD_BF16, from, to); }
+
+// y (+)= a · x[offset…] for i < width.
+INLINE void plain_axpy(float a, cd_type type, const void *x, int64_t offset, float *y, int64_t width) {
+    for (int64_t i = 0; i < width; i++) y[i] += a * typed(type, x, offset + i);
+}
+
+CLONED static void plain_expand(const product *p, int64_t from, int64_t to) {
     int64_t n = p->w.columns, width = p->width;
     for (int64_t b = 0; b < p->batch; b++) {
         for (int64_t row = from; row < to; row++) {
             float *y = p->y + b * p->ystride + row * width;
             if (!p->add) memset(y, 0, (size_t)width * sizeof(float));
-            for (int64_t k = 0; k < n; k++) {
-                float a = value(p->w, row * n + k);
-                const float *x = p->x + b * p->xstride + k * width;
-                for (int64_t i = 0; i < width; i++) y[i] += a * x[i];
-            }
+            for (int64_t k = 0; k < n; k++)
+                plain_axpy(value(p->w, row * n + k), CD_F32, p->x + b * p->xstride, k * width, y, width);
         }
     }
 }
 
-static void plain_slices(const slices *s, int64_t from, int64_t to) {
+INLINE void plain_slice_rows(const slices *s, cd_type type, int64_t from, int64_t to) {
     int64_t width = s->w.columns;
     for (int64_t slice = from; slice < to; slice++) {
         for (int64_t b = 0; b < s->batch; b++) {
             for (int64_t row = 0; row < s->rows; row++) {
                 float *t = s->t + ((b * s->count + slice) * s->rows + row) * width;
                 memset(t, 0, (size_t)width * sizeof(float));
-                for (int64_t j = 0; j < s->inner; j++) {
-                    float x = s->x[(b * s->rows + row) * s->inner + j];
-                    for (int64_t i = 0; i < width; i++) t[i] += x * value(s->w, (slice * s->inner + j) * width + i);
-                }
+                for (int64_t j = 0; j < s->inner; j++)
+                    plain_axpy(
+                        s->x[(b * s->rows + row) * s->inner + j], type, s->w.values, (slice * s->inner + j) * width, t,
+                        width);
             }
         }
     }
 }
+
+CLONED static void plain_slices_f32(const slices *s, int64_t from, int64_t to) { plain_slice_rows(s, CD_F32, from, to); }
+CLONED static void plain_slices_bf16(const slices *s, int64_t from, int64_t to) { plain_slice_rows(s, CD_BF16, from, to); }
 
 // MARK: AVX-512
 
@@ -213,7 +235,7 @@ static void linear_piece(void *context, int64_t from, int64_t to) {
         return;
     }
 #endif
-    plain_linear(p, from, to);
+    (p->w.type == CD_F32 ? plain_linear_f32 : plain_linear_bf16)(p, from, to);
 }
 
 static void expand_piece(void *context, int64_t from, int64_t to) {
@@ -235,7 +257,7 @@ static void slices_piece(void *context, int64_t from, int64_t to) {
         return;
     }
 #endif
-    plain_slices(s, from, to);
+    (s->w.type == CD_F32 ? plain_slices_f32 : plain_slices_bf16)(s, from, to);
 }
 
 void cd_slices(cd_pool *pool, const float *x, int64_t rows, int64_t inner, cd_matrix w, float *t, int64_t batch) {
