@@ -9,7 +9,7 @@ help:
 	@echo "make setup   install what is missing (libtorch into .deps, headers by apt), compile the shim"
 	@echo "make build   setup, then build the program: $(MINIMA)"
 	@echo "make demo    build, then compress the shipped model, heal it, measure it, generate with it"
-	@echo "make test    build, then run every test (installs transformers, tokenizers, lm_eval into .deps)"
+	@echo "make test    build, then run every test (installs transformers, tokenizers, lm_eval, NVRTC into .deps)"
 	@echo "make lint    formatting, documentation and layout rules"
 	@echo "make bench   measurements beside transformers; writes Benchmarks/results"
 	@echo "make dist    relocatable archive for hosts that have libtorch and g++ but no Swift"

@@ -40,11 +40,15 @@ let package = Package(
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLZMA", path: "Sources/CLZMA", providers: [.apt(["liblzma-dev"])]),
         .target(name: "CDecode", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CCUDA", linkerSettings: [.linkedLibrary("dl")]),
         target("Tensors", ["CTorch"], linking: shim),
         target("TensorNetworks", ["Tensors"]),
         target(
             "Artifacts",
             ["Tensors", "TensorNetworks", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "Kernels", dependencies: ["CCUDA", "Artifacts"],
+            resources: [.embedInCode("CUDA/fill.cu")], swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
         target("Calibration", ["Tensors", "Artifacts", "Models"]),
@@ -79,6 +83,7 @@ let package = Package(
         tests(of: "Tensors"),
         tests(of: "TensorNetworks", ["Tensors"]),
         tests(of: "Artifacts", ["Tensors", "TensorNetworks"]),
+        tests(of: "Kernels", ["CCUDA", "Artifacts"]),
         tests(of: "Text"),
         tests(of: "Models", ["Tensors", "TensorNetworks", "Artifacts"]),
         tests(of: "Calibration", ["Tensors", "Artifacts", "Models"]),
