@@ -21,7 +21,8 @@ package struct KernelCompiler: Sendable {
         self.library = library
         cache = KernelCache(folder: cacheFolder)
         var (major, minor) = (Int32(0), Int32(0))
-        try Self.check("nvrtcVersion", library, library.functions.pointee.nvrtcVersion(&major, &minor))
+        try Self.check(
+            "nvrtcVersion", library, library.functions.pointee.nvrtcVersion(&major, &minor))
         version = (Int(major), Int(minor))
     }
 

@@ -1,7 +1,9 @@
 /// CUDA code that is part of the program: `CUDA/NAME.cu`, which includes nothing.
-package struct KernelSource: Hashable, Sendable {
+package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     package let name: String
     package let text: String
+
+    package var description: String { name }
 
     package init(name: String, text: String) {
         self.name = name

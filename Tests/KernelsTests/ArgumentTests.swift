@@ -6,7 +6,8 @@ import Testing
 struct ArgumentTests {
     @Test("each argument lies at a multiple of its own alignment and keeps its value")
     func packing() {
-        let arguments = KernelArguments(UInt8(7), UInt64(0x1234_5678_9abc_def0), Int32(-3), Float(1.5))
+        let arguments = KernelArguments(
+            UInt8(7), UInt64(0x1234_5678_9abc_def0), Int32(-3), Float(1.5))
         #expect(arguments.sizes == [1, 8, 4, 4])
         arguments.withPointers { pointers in
             #expect(pointers[0]?.load(as: UInt8.self) == 7)

@@ -27,8 +27,8 @@ struct CompilerTests {
 
     @Test("every file of CUDA code is embedded")
     func everyFile() throws {
-        let sources = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-            .dropLast(3).joined(separator: "/") + "/Sources/Kernels/CUDA"
+        let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+        let sources = parts.dropLast(3).joined(separator: "/") + "/Sources/Kernels/CUDA"
         let files = try FileManager.default.contentsOfDirectory(atPath: sources).sorted()
         #expect(files == KernelSource.all.map { "\($0.name).cu" }.sorted())
         for source in KernelSource.all {
