@@ -1,128 +1,223 @@
+import SimulatedCUDA
 import Testing
 
 @testable import Kernels
 
-/// On a GPU: what is computed there is what comes back.
-@Suite("CUDADevice", .enabled(if: TestMachine.hasDevice, "no GPU"))
+/// On a GPU, where there is one, and on the simulated driver: what is computed there comes back.
+@Suite("CUDADevice", .serialized)
 struct DeviceTests {
-    private let device: CUDADevice
-    private let stream: CUDAStream
-    private let fill: Kernel
-
-    init() throws {
-        device = try CUDADevice.open(0)
-        stream = try CUDAStream(on: device)
-        let compiled = try KernelCompiler().compile(.fill, for: device.architecture)
-        fill = try KernelModule(compiled, on: device).kernel("fill")
-    }
-
-    private func launch(_ value: Float, _ memory: DeviceMemory, dependent: Bool = false) throws {
-        let count = memory.bytes / MemoryLayout<Float>.stride
-        try fill.launch(
-            grid: (7, 1, 1), block: 128,
-            arguments: KernelArguments(memory.address, value, Int64(count)), on: stream,
-            dependent: dependent)
-    }
-
-    private func values(_ memory: DeviceMemory) throws -> [Float] {
-        var values = [Float](repeating: -1, count: memory.bytes / MemoryLayout<Float>.stride)
-        try values.withUnsafeMutableBytes { try stream.copy(from: memory.address, to: $0) }
-        try stream.synchronize()
-        return values
-    }
-
-    @Test("facts of the device")
-    func facts() throws {
+    @Test("facts of the device", arguments: TestMachine.devices)
+    func facts(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        let device = bench.device
         let (free, total) = try device.memory()
+        let blocks = try bench.fill.blocksPerMultiprocessor(block: 128)
         #expect(!device.name.isEmpty)
         #expect(device.computeCapability.major >= 8)
         #expect(device.multiprocessors > 0)
         #expect(device.sharedMemoryPerBlock >= 96 << 10)
         #expect(free > 0 && free <= total)
-        #expect(fill.registers > 0 && fill.localMemory == 0)
-        #expect(try fill.blocksPerMultiprocessor(block: 128) > 0)
+        #expect(bench.fill.registers > 0 && bench.fill.localMemory == 0)
+        #expect(blocks > 0)
     }
 
-    @Test("a kernel writes all of a buffer", arguments: [1, 1_000, 100_003])
-    func launches(count: Int) throws {
-        let memory = try DeviceMemory(bytes: count * 4, on: device)
-        try stream.fill(memory.address, with: 0, count: memory.bytes)
-        #expect(try values(memory).allSatisfy { $0 == 0 })
-        try launch(2.5, memory)
-        #expect(try values(memory).allSatisfy { $0 == 2.5 })
+    @Test("a kernel writes all of a buffer", arguments: TestMachine.devices, [1, 1_000, 100_003])
+    func launches(_ kind: TestDevice, count: Int) throws {
+        let bench = try FillBench(kind)
+        let memory = try DeviceMemory(bytes: count * 4, on: bench.device)
+        try bench.stream.fill(memory.address, with: 0, count: memory.bytes)
+        let zeros = try bench.values(memory)
+        try bench.launch(2.5, memory)
+        let filled = try bench.values(memory)
+        #expect(zeros == [Float](repeating: 0, count: count))
+        #expect(filled == [Float](repeating: 2.5, count: count))
     }
 
-    @Test("bytes go there and come back, through pinned memory too")
-    func copies() throws {
-        let memory = try DeviceMemory(bytes: 4_096, on: device)
-        let pinned = try PinnedMemory(bytes: 4_096, on: device)
+    @Test("bytes go there and come back, through pinned memory too", arguments: TestMachine.devices)
+    func copies(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        let memory = try DeviceMemory(bytes: 4_096, on: bench.device)
+        let pinned = try PinnedMemory(bytes: 4_096, on: bench.device)
         let sent = (0..<4_096).map { UInt8(truncatingIfNeeded: $0 * 7) }
-        try sent.withUnsafeBytes { try stream.copy($0, to: memory.address) }
-        try stream.copy(from: memory.address, to: pinned.bytes)
-        try stream.synchronize()
+        try sent.withUnsafeBytes { try bench.stream.copy($0, to: memory.address) }
+        try bench.stream.copy(from: memory.address, to: pinned.bytes)
+        try bench.stream.synchronize()
         #expect(Array(pinned.bytes) == sent)
     }
 
-    @Test("a captured graph runs when it is launched, and again")
-    func replays() throws {
-        let memory = try DeviceMemory(bytes: 4_000, on: device)
-        try launch(1, memory)
-        let graph = try stream.capture {
-            try launch(2, memory)
-            try launch(3, memory, dependent: device.computeCapability.major >= 9)
+    @Test("a captured graph runs when it is launched, and again", arguments: TestMachine.devices)
+    func replays(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        let memory = try DeviceMemory(bytes: 4_000, on: bench.device)
+        try bench.launch(1, memory)
+        let graph = try bench.stream.capture {
+            try bench.launch(2, memory)
+            try bench.launch(3, memory, dependent: bench.device.computeCapability.major >= 9)
         }
+        let captured = try bench.values(memory)
         #expect(graph.nodes == 2)
-        #expect(try values(memory).allSatisfy { $0 == 1 })
+        #expect(captured.allSatisfy { $0 == 1 })
         for _ in 0..<2 {
-            try launch(1, memory)
-            try graph.launch(on: stream)
-            #expect(try values(memory).allSatisfy { $0 == 3 })
+            try bench.launch(1, memory)
+            try graph.launch(on: bench.stream)
+            let replayed = try bench.values(memory)
+            #expect(replayed.allSatisfy { $0 == 3 })
         }
     }
 
-    @Test("a capture that fails leaves the stream as it was")
-    func failedCapture() throws {
+    @Test("a capture that fails leaves the stream as it was", arguments: TestMachine.devices)
+    func failedCapture(_ kind: TestDevice) throws {
         struct Stop: Error {}
-        let memory = try DeviceMemory(bytes: 4_000, on: device)
+        let bench = try FillBench(kind)
+        let memory = try DeviceMemory(bytes: 4_000, on: bench.device)
         #expect(throws: Stop.self) {
-            _ = try stream.capture {
-                try launch(2, memory)
+            _ = try bench.stream.capture {
+                try bench.launch(2, memory)
                 throw Stop()
             }
         }
-        try launch(4, memory)
-        #expect(try values(memory).allSatisfy { $0 == 4 })
+        try bench.launch(4, memory)
+        let values = try bench.values(memory)
+        #expect(values.allSatisfy { $0 == 4 })
     }
 
-    @Test("events measure time")
-    func times() throws {
-        let memory = try DeviceMemory(bytes: 64 << 20, on: device)
-        let (start, end) = (try CUDAEvent(on: device), try CUDAEvent(on: device))
-        try start.record(on: stream)
-        try launch(1, memory)
-        try end.record(on: stream)
+    @Test("events measure time", arguments: TestMachine.devices)
+    func times(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        let memory = try DeviceMemory(bytes: 16 << 20, on: bench.device)
+        let start = try CUDAEvent(on: bench.device)
+        let end = try CUDAEvent(on: bench.device)
+        try start.record(on: bench.stream)
+        try bench.launch(1, memory)
+        try end.record(on: bench.stream)
         try end.synchronize()
-        #expect(try end.milliseconds(since: start) > 0)
+        let milliseconds = try end.milliseconds(since: start)
+        #expect(milliseconds > 0 && milliseconds < 10_000)
     }
 
-    @Test("too much memory: the error says how much was asked for and how much is free")
-    func outOfMemory() throws {
-        let (_, total) = try device.memory()
+    @Test("too much memory: how much was asked, how much is free", arguments: TestMachine.devices)
+    func outOfMemory(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        let (_, total) = try bench.device.memory()
+        let requested = total + (1 << 30)
         let error = #expect(throws: CUDAError.self) {
-            _ = try DeviceMemory(bytes: total + (1 << 30), on: device)
+            _ = try DeviceMemory(bytes: requested, on: bench.device)
         }
-        guard case .outOfMemory(total + (1 << 30), _, total) = error else {
+        guard case .outOfMemory(requested, let free, total) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(free > 0 && free <= total)
+    }
+
+    @Test("a function that is not there is named", arguments: TestMachine.devices)
+    func missingFunction(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        #expect(throws: CUDAError.missingFunction("empty", kernel: "fill")) {
+            _ = try bench.module.kernel("empty")
+        }
+    }
+
+    @Test("an image that is no machine code is refused, by name", arguments: TestMachine.devices)
+    func badImage(_ kind: TestDevice) throws {
+        let bench = try FillBench(kind)
+        let compiled = CompiledKernel(
+            name: "noise", architecture: "sm_90a", image: Array("no machine code".utf8),
+            origin: .cache)
+        let error = #expect(throws: CUDAError.self) {
+            _ = try KernelModule(compiled, on: bench.device)
+        }
+        guard case .loading("noise", "sm_90a", _) = error else {
             Issue.record("\(String(describing: error))")
             return
         }
     }
 
-    @Test("a function that is not there is named")
-    func missingFunction() throws {
-        let compiled = try KernelCompiler().compile(.fill, for: device.architecture)
-        let module = try KernelModule(compiled, on: device)
-        #expect(throws: CUDAError.missingFunction("empty", kernel: "fill")) {
-            _ = try module.kernel("empty")
+    @Test("a device that is not there: the error says how many are", arguments: TestMachine.devices)
+    func noDevice(_ kind: TestDevice) throws {
+        let driver = try kind == .gpu ? Driver.shared.get() : FillBench.simulated
+        let error = #expect(throws: CUDAError.self) { try CUDADevice(99, driver: driver) }
+        guard case .noDevice(ordinal: 99, let count) = error else {
+            Issue.record("\(String(describing: error))")
+            return
         }
+        #expect(count > 0)
+    }
+}
+
+/// What only a driver that remembers can tell.
+extension DeviceTests {
+    @Test("everything is freed, also after errors")
+    func freed() throws {
+        struct Stop: Error {}
+        let before = simulated_live()
+        try {
+            let bench = try FillBench(.simulated)
+            let memory = try DeviceMemory(bytes: 4_000, on: bench.device)
+            let pinned = try PinnedMemory(bytes: 100, on: bench.device)
+            let event = try CUDAEvent(on: bench.device)
+            let graph = try bench.stream.capture { try bench.launch(2, memory) }
+            #expect(throws: Stop.self) { _ = try bench.stream.capture { throw Stop() } }
+            // Context, stream, module and these four.
+            withExtendedLifetime((pinned, event, graph)) {
+                #expect(simulated_live() == before + 7)
+            }
+        }()
+        #expect(simulated_live() == before)
+    }
+
+    @Test("a launch is told as it was meant")
+    func launchConfiguration() throws {
+        let bench = try FillBench(.simulated)
+        let memory = try DeviceMemory(bytes: 400, on: bench.device)
+        let fill = try bench.module.kernel("fill", sharedMemory: 100_000)
+        try fill.launch(
+            grid: (4, 3, 2), block: 96, sharedMemory: 70_000,
+            arguments: KernelArguments(memory.address, Float(1), Int64(100)), on: bench.stream,
+            dependent: true, cluster: 2)
+        let told = simulated_last_launch()
+        #expect(simulated_shared_memory() == 100_000)
+        #expect([told.config.gridDimX, told.config.gridDimY, told.config.gridDimZ] == [4, 3, 2])
+        #expect(told.config.blockDimX == 96)
+        #expect(told.config.blockDimY == 1 && told.config.blockDimZ == 1)
+        #expect(told.config.sharedMemBytes == 70_000)
+        #expect(told.dependent == 1 && told.cluster == 2)
+
+        try bench.launch(1, memory)
+        let plain = simulated_last_launch()
+        #expect(plain.config.numAttrs == 0 && plain.dependent == 0 && plain.cluster == 0)
+    }
+
+    @Test("a driver that knows no parameters launches all the same")
+    func olderDriver() throws {
+        let driver = FillBench.simulated
+        simulated_set_knows_parameters(0)
+        defer { simulated_set_knows_parameters(1) }
+        #expect(!driver.knowsParameters)
+        let bench = try FillBench(.simulated)
+        let memory = try DeviceMemory(bytes: 400, on: bench.device)
+        try bench.launch(6, memory)
+        let values = try bench.values(memory)
+        #expect(values.allSatisfy { $0 == 6 })
+    }
+
+    @Test(
+        "the architecture follows the compute capability",
+        arguments: [(8, 0, "sm_80"), (8, 9, "sm_89"), (9, 0, "sm_90a"), (10, 0, "sm_100a")])
+    func architecture(major: Int32, minor: Int32, architecture: String) throws {
+        simulated_set_capability(major, minor)
+        defer { simulated_set_capability(9, 0) }
+        let device = try CUDADevice(0, driver: FillBench.simulated)
+        #expect(device.architecture == architecture)
+    }
+
+    @Test("a GPU that is too old is refused, by name")
+    func oldDevice() {
+        simulated_set_capability(7, 5)
+        defer { simulated_set_capability(9, 0) }
+        let error = #expect(throws: CUDAError.self) {
+            try CUDADevice(0, driver: FillBench.simulated)
+        }
+        #expect(error == .unsupportedDevice(name: "Simulated", major: 7, minor: 5))
     }
 }

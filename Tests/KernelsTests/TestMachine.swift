@@ -13,6 +13,8 @@ enum TestMachine {
         () throws(CUDAError) in _ = try CUDADevice.open(0)
     }
 
+    static let devices: [TestDevice] = hasDevice ? [.simulated, .gpu] : [.simulated]
+
     /// Whether `look` finds what it looks for. If that is required the answer is yes: the tests then
     /// run and fail.
     private static func available(
