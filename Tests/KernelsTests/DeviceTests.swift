@@ -188,6 +188,19 @@ extension DeviceTests {
         #expect(plain.config.numAttrs == 0 && plain.dependent == 0 && plain.cluster == 0)
     }
 
+    @Test("arguments of other sizes than the kernel's parameters stop the program")
+    func wrongArguments() async {
+        await #expect(processExitsWith: .failure) {
+            let bench = try FillBench(.simulated)
+            let memory = try DeviceMemory(bytes: 400, on: bench.device)
+            // The last parameter is a long long.
+            try bench.fill.launch(
+                grid: (1, 1, 1), block: 32,
+                arguments: KernelArguments(memory.address, Float(1), Int32(100)),
+                on: bench.stream)
+        }
+    }
+
     @Test("a driver that knows no parameters launches all the same")
     func olderDriver() throws {
         let driver = FillBench.simulated
