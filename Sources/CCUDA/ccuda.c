@@ -2,6 +2,7 @@
 #include "ccuda.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,4 +68,23 @@ const char *ccuda_open_compiler(const char *library, CCUDACompiler *table) {
     RESOLVE(nvrtcGetProgramLog, "nvrtcGetProgramLog")
     open_builtins(table);
     return NULL;
+}
+
+typedef struct {
+    const char *name, *path;
+} search;
+
+static int is_sought(struct dl_phdr_info *library, size_t size, void *context) {
+    (void)size;
+    search *sought = context;
+    const char *slash = strrchr(library->dlpi_name, '/');
+    if (!slash || strcmp(slash + 1, sought->name)) return 0;
+    sought->path = library->dlpi_name;
+    return 1;
+}
+
+const char *ccuda_loaded_library(const char *name) {
+    search sought = {.name = name};
+    dl_iterate_phdr(is_sought, &sought);
+    return sought.path;
 }

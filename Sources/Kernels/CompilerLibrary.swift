@@ -40,14 +40,11 @@ struct CompilerLibrary: Sendable {
     }
 
     /// PyPI's packages of NVRTC are installed in a folder beside that of torch.
-    private static func besideTorch() -> [String] {
-        guard let maps = FileManager.default.contents(atPath: "/proc/self/maps"),
-            let library = String(decoding: maps, as: UTF8.self).split(separator: "\n")
-                .first(where: { $0.hasSuffix("/libc10.so") }),
-            let start = library.firstIndex(of: "/")
-        else { return [] }
+    static func besideTorch() -> [String] {
+        guard let library = ccuda_loaded_library("libc10.so") else { return [] }
         // …/site-packages/torch/lib/libc10.so
-        let parts = library[start...].split(separator: "/", omittingEmptySubsequences: false)
+        let parts = String(cString: library).split(
+            separator: "/", omittingEmptySubsequences: false)
         let torch = parts.dropLast(1).joined(separator: "/")
         let packages = parts.dropLast(3).joined(separator: "/")
         return [torch, "\(packages)/nvidia/cu13/lib", "\(packages)/nvidia/cuda_nvrtc/lib"]

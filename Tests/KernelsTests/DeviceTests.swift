@@ -166,6 +166,18 @@ extension DeviceTests {
         #expect(simulated_live() == before)
     }
 
+    @Test("what another thread lets go of is freed too")
+    func freedElsewhere() throws {
+        let before = simulated_live()
+        let device = try CUDADevice(0, driver: FillBench.simulated)
+        var memory: DeviceMemory? = try DeviceMemory(bytes: 4_000, on: device)
+        #expect(memory != nil && simulated_live() == before + 2)
+        simulated_forget_context()
+        memory = nil
+        #expect(simulated_live() == before + 1)
+        withExtendedLifetime(device) {}
+    }
+
     @Test("a launch is told as it was meant")
     func launchConfiguration() throws {
         let bench = try FillBench(.simulated)

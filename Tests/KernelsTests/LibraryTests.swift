@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Kernels
@@ -44,6 +45,18 @@ struct LibraryTests {
     func namedCompiler() {
         let named = CompilerLibrary.candidates(environment: ["MINIMA_NVRTC": "/there/libnvrtc.so"])
         #expect(named == ["/there/libnvrtc.so"])
+    }
+
+    @Test("libtorch's folder is found, and PyPI's beside it")
+    func besideTorch() throws {
+        let folders = CompilerLibrary.besideTorch()
+        let torch = try #require(folders.first)
+        #expect(FileManager.default.fileExists(atPath: torch + "/libc10.so"))
+        let parent = torch.split(separator: "/").dropLast(2).joined(separator: "/")
+        #expect(
+            folders.dropFirst() == [
+                "/\(parent)/nvidia/cu13/lib", "/\(parent)/nvidia/cuda_nvrtc/lib",
+            ])
     }
 
     @Test("without it the loader's path is searched among others, newest first")

@@ -250,6 +250,7 @@ void simulated_set_capability(int new_major, int new_minor) {
     major = new_major;
     minor = new_minor;
 }
+void simulated_forget_context(void) { current = NULL; }
 void simulated_set_knows_parameters(int knows) { table.cuFuncGetParamInfo = knows ? do_cuFuncGetParamInfo : NULL; }
 
 #pragma clang assume_nonnull end

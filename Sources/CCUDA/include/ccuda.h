@@ -141,6 +141,9 @@ typedef struct {
 const char *_Nullable ccuda_open_driver(const char *library, CCUDADriver *table);
 const char *_Nullable ccuda_open_compiler(const char *library, CCUDACompiler *table);
 
+// The path of a library of that file name that this process has loaded already, or NULL.
+const char *_Nullable ccuda_loaded_library(const char *name);
+
 #pragma clang assume_nonnull end
 
 #endif

@@ -20,6 +20,8 @@ simulated_launch simulated_last_launch(void);
 // The most dynamic shared memory that was set for the kernel.
 int simulated_shared_memory(void);
 void simulated_set_capability(int major, int minor);
+// As on another thread: no context is current.
+void simulated_forget_context(void);
 // Whether the driver can tell the parameters of a kernel.
 void simulated_set_knows_parameters(int knows);
 
