@@ -76,6 +76,13 @@ package final class CUDADevice {
         return (free, total)
     }
 
+    /// The newest CUDA that the driver supports, as in 13.0; machine code of a newer one it refuses.
+    package func driverVersion() throws(CUDAError) -> (major: Int, minor: Int) {
+        var version: Int32 = 0
+        try call("cuDriverGetVersion") { $0.pointee.cuDriverGetVersion(&version) }
+        return (Int(version) / 1_000, Int(version) % 1_000 / 10)
+    }
+
     /// Of the calling thread.
     package func makeCurrent() throws(CUDAError) {
         try driver.call("cuCtxSetCurrent") { $0.pointee.cuCtxSetCurrent(context) }

@@ -17,8 +17,10 @@ package final class KernelModule {
                 }
             }
         } catch {
+            let (major, minor) = try device.driverVersion()
             throw .loading(
-                kernel: kernel.name, architecture: kernel.architecture, reason: "\(error)")
+                kernel: kernel.name, architecture: kernel.architecture,
+                reason: "\(error); the driver is one for CUDA \(major).\(minor)")
         }
         guard let handle else { preconditionFailure("a module that was loaded is there") }
         name = kernel.name

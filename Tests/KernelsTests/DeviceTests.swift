@@ -127,10 +127,13 @@ struct DeviceTests {
         let error = #expect(throws: CUDAError.self) {
             _ = try KernelModule(compiled, on: bench.device)
         }
-        guard case .loading("noise", "sm_90a", _) = error else {
+        let (major, minor) = try bench.device.driverVersion()
+        guard case .loading("noise", "sm_90a", let reason) = error else {
             Issue.record("\(String(describing: error))")
             return
         }
+        #expect(major >= 12)
+        #expect(reason.hasSuffix("; the driver is one for CUDA \(major).\(minor)"))
     }
 
     @Test("a device that is not there: the error says how many are", arguments: TestMachine.devices)
