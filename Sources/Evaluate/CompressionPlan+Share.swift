@@ -8,13 +8,14 @@ extension CompressionPlan {
     ///
     /// Ranks of pairs are multiples of 64, of 8 where the matrix's smaller side is below 512, of 1 below 64, and of
     /// the next smaller number where none fits; those of other formats are multiples of 16, of 1 below 1,024.
+    /// - Parameter rankMultiple: instead of these.
     package init(
         share: Double, as kind: Format.Kind, of configuration: ModelConfiguration,
-        type: ElementType
+        type: ElementType, rankMultiple: Int? = nil
     ) throws(ShareError) {
         var matrices: [MatrixPlan] = []
         for module in configuration.linearModules {
-            guard let format = Self.format(kind, of: module, share: share) else {
+            guard let format = Self.format(kind, of: module, share: share, rankMultiple) else {
                 throw ShareError(
                     matrix: module.name, rows: module.rows, columns: module.columns, kind: kind,
                     share: share)
@@ -30,15 +31,15 @@ extension CompressionPlan {
     }
 
     private static func format(
-        _ kind: Format.Kind, of module: LinearModule, share: Double
+        _ kind: Format.Kind, of module: LinearModule, share: Double, _ rankMultiple: Int?
     ) -> Format? {
         let side = min(module.rows, module.columns)
         let isPair = kind == .lowRank || kind == .pivotedLowRank
-        let multiples =
+        let standard =
             isPair
             ? [64, 8, 1].filter { $0 == 1 || side >= 8 * $0 } : [side >= 1_024 ? 16 : 1]
         let budget = Int(share * Double(module.rows * module.columns))
-        for multiple in multiples {
+        for multiple in rankMultiple.map({ [$0] }) ?? standard {
             if let format = Format.fitting(
                 kind, rows: module.rows, columns: module.columns, parameters: budget,
                 rankMultiple: multiple)

@@ -24,6 +24,12 @@ struct BenchModelOptions: ParsableArguments {
     @Option(help: "Format that --keep sizes. Default: low-rank.")
     var format: Format.Kind?
 
+    @Option(
+        help:
+            "What ranks of --keep are multiples of. Default for pairs: 64, 8 for matrices with a side below 512."
+    )
+    var rankMultiple: Int?
+
     @Option(help: "Compress the random weights as this plan says.", completion: .file())
     var plan: String?
 
@@ -51,6 +57,11 @@ struct BenchModelOptions: ParsableArguments {
         if keep != nil, plan != nil { throw ValidationError("give --keep or --plan, not both") }
         if let keep, !(keep > 0 && keep < 1) {
             throw ValidationError("--keep must be above 0 and below 1")
+        }
+        if let rankMultiple {
+            guard keep != nil, rankMultiple >= 1 else {
+                throw ValidationError("--rank-multiple is 1 or more, and needs --keep")
+            }
         }
         if let format {
             guard keep != nil else { throw ValidationError("--format needs --keep to size it") }
@@ -103,7 +114,8 @@ struct BenchModelOptions: ParsableArguments {
             try RandomModel(
                 configuration,
                 compressedBy: CompressionPlan(
-                    share: keep, as: format ?? .lowRank, of: configuration, type: type)))
+                    share: keep, as: format ?? .lowRank, of: configuration, type: type,
+                    rankMultiple: rankMultiple)))
     }
 }
 

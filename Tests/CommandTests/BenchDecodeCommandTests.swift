@@ -146,6 +146,7 @@ struct BenchDecodeCommandTests {
             (["serve", Program.tiny, "--requests", "0"], "--requests"),
             (["serve", "--config", "x", "--dummy", "--keep", "1"], "below 1"),
             (["serve", "--config", "x", "--dummy", "--format", "tucker"], "--format needs"),
+            (["decode", "--config", "x", "--dummy", "--rank-multiple", "8"], "needs --keep"),
             (
                 ["decode", "--config", config, "--dummy", "--keep", "0.5", "--plan", "p"],
                 "not both"

@@ -90,6 +90,9 @@ struct BenchmarkMemoryTests {
         let ranks = plan.matrices.map { $0.patches[0].format }
         // q 512 × 1024 (210.6), k and v 128 × 1024 (70.2), o as q, gate, up and down 1536 × 1024 (379.1).
         #expect(ranks == [192, 64, 64, 192, 320, 320, 320].map { Format.lowRank(rank: $0) })
+        let fine = try CompressionPlan(
+            share: 0.617, as: .lowRank, of: configuration, type: .bfloat16, rankMultiple: 5)
+        #expect(fine.matrices[0].patches[0].format == .lowRank(rank: 210))
         let narrow = try CompressionPlan(
             share: 0.1, as: .lowRank, of: configuration, type: .bfloat16)
         // Of 1024 × 1536 a tenth is rank 61, which no multiple of 64 is within.
