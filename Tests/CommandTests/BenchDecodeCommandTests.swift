@@ -51,14 +51,55 @@ struct BenchDecodeCommandTests {
         #expect(lines[1].prefix(5) == ["dense", "1.0000", "f32", "1", "8"])
     }
 
-    @Test("compressed random weights count as their factors, by a share and by a plan")
+    @Test("random weights take the formats of a plan")
+    func planned() throws {
+        // Of every layer's matrices the wide ones are of rank 32, the others stay as they are.
+        var matrices: [[String: Any]] = []
+        for layer in 0..<6 {
+            for (name, rows, columns) in [
+                ("self_attn.q_proj", 256, 256), ("self_attn.k_proj", 128, 256),
+                ("self_attn.v_proj", 128, 256), ("self_attn.o_proj", 256, 256),
+                ("mlp.gate_proj", 768, 256), ("mlp.up_proj", 768, 256), ("mlp.down_proj", 256, 768),
+            ] {
+                let format: [String: Any] =
+                    name.hasPrefix("mlp") ? ["kind": "low-rank", "rank": 32] : ["kind": "dense"]
+                let patch: [String: Any] = [
+                    "region": ["rows": [0, rows], "columns": [0, columns]], "format": format,
+                    "dtype": "BF16",
+                ]
+                matrices.append([
+                    "name": "model.layers.\(layer).\(name)", "rows": rows, "columns": columns,
+                    "patches": [patch],
+                ])
+            }
+        }
+        let plan: [String: Any] = [
+            "version": 1, "source": String(repeating: "0", count: 64), "settings": [String: Any](),
+            "matrices": matrices,
+        ]
+        let result = try withScratch { scratch in
+            try JSONSerialization.data(withJSONObject: plan)
+                .write(to: URL(fileURLWithPath: scratch.path("plan.json")))
+            return try Program.run(
+                "bench", "decode", "--config", Self.config, "--dummy", "--plan",
+                scratch.path("plan.json"), "--seconds", "0.05", "--device", "cpu", "--json",
+                "--quiet")
+        }
+        #expect(result.status == 0, "\(result.errors)")
+        let it = try #require(try objects(result.output).first)
+        let kept = 6 * (2 * 256 * 256 + 2 * 128 * 256 + 3 * 32 * (256 + 768))
+        #expect(it["variant"] as? String == "compressed")
+        #expect(it["keep"] as? Double == Double(kept) / 4_718_592)
+    }
+
+    @Test("compressed random weights count as their factors")
     func compressed() throws {
-        let share = try Program.run(
+        let result = try Program.run(
             "bench", "decode", "--config", Self.config, "--dummy", "--keep", "0.617", "--dtype",
             "bfloat16", "--context", "8", "--seconds", "0.05", "--device", "cpu", "--json",
             "--quiet")
-        #expect(share.status == 0 && share.errors.isEmpty, "\(share.errors)")
-        let it = try #require(try objects(share.output).first)
+        #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+        let it = try #require(try objects(result.output).first)
         #expect(it["variant"] as? String == "compressed")
         let keep = try #require(it["keep"] as? Double)
         #expect(keep < 0.617 && keep > 0.5)

@@ -77,6 +77,54 @@ struct BenchmarkMemoryTests {
         #expect(size > 0.5 && size < 2, "\(size)")
     }
 
+    @Test("patches and shared factors of a plan are made as they are, what is shared once")
+    func patchesAndSharing() throws {
+        let configuration = try Self.configuration()
+        let matrices = configuration.linearModules.map { module in
+            switch module.name {
+            case "model.layers.1.self_attn.q_proj":
+                MatrixPlan(
+                    name: module.name, rows: 64, columns: 64,
+                    patches: [
+                        PatchPlan(
+                            MatrixRegion(rows: 0..<64, columns: 0..<24), .dense, as: .float32),
+                        PatchPlan(
+                            MatrixRegion(rows: 0..<64, columns: 24..<64), .lowRank(rank: 4),
+                            as: .float32),
+                    ])
+            case "model.layers.0.self_attn.k_proj":
+                MatrixPlan(module, .lowRank(rank: 8), as: .float32)
+            case "model.layers.0.self_attn.v_proj":
+                MatrixPlan(
+                    module, .lowRank(rank: 8), as: .float32,
+                    sharingInputOf: "model.layers.0.self_attn.k_proj")
+            default: MatrixPlan(module, .dense, as: .float32)
+            }
+        }
+        let plan = CompressionPlan(
+            source: Fingerprint(hashing: []), settings: [:], matrices: matrices)
+        try plan.validate()
+        let dense = configuration.linearModules.reduce(0) { $0 + $1.rows * $1.columns }
+        let saved = 64 * 40 - 4 * (64 + 40) + 2 * 32 * 64 - 8 * (64 + 32 + 32)
+        let source = WeightSource.random(
+            try Models.RandomModel(configuration, compressedBy: plan))
+        let model = try CausalLanguageModel(source, configuration)
+        #expect(model.linearParameterCount == dense - saved)
+        let counted = try source.byteCounts(configuration, as: .bfloat16).reduce(0, +)
+        #expect(counted == 2 * (dense - saved + 2 * 6_400 + 64 + 2 * 160))
+        guard case .network(let key) = model.blocks[0][.key].weight,
+            case .network(let value) = model.blocks[0][.value].weight
+        else {
+            Issue.record("keys and values are of low rank")
+            return
+        }
+        let inputs = try [key, value].map { network in
+            let input = try #require(network.parts.first { $0.name == Format.inputPart })
+            return try input.tensor.elements(as: Float.self)
+        }
+        #expect(inputs[0] == inputs[1])
+    }
+
     @Test("ranks are multiples that the matrix's smaller side asks for")
     func ranks() throws {
         let wide = """
