@@ -101,6 +101,15 @@ int ct_peak_memory(ct_device_kind kind, int index, int64_t *out) {
     });
 }
 
+int ct_free_memory(ct_device_kind kind, int index, int64_t *out) {
+    return guarded([&] {
+        *out = 0;
+        if (kind != CT_CUDA) return;
+        auto memory = at::getDeviceAllocator(at::kCUDA)->getMemoryInfo(static_cast<c10::DeviceIndex>(index));
+        *out = static_cast<int64_t>(memory.first);
+    });
+}
+
 int ct_keep_freed_memory(void) {
     constexpr int limit = 1 << 30;
     mallopt(M_MMAP_THRESHOLD, limit);

@@ -53,6 +53,8 @@ int ct_device_count(ct_device_kind kind, int *out);
 int ct_synchronize(ct_device_kind kind, int index);
 // Peak bytes that libtorch's allocator held on a device; 0 for the CPU, which keeps no count.
 int ct_peak_memory(ct_device_kind kind, int index, int64_t *out);
+// Bytes of a CUDA device that no process has taken; 0 for the CPU.
+int ct_free_memory(ct_device_kind kind, int index, int64_t *out);
 
 // Lets the C allocator keep what is freed for reuse, up to 1 GiB, instead of returning large blocks at once: a
 // forward pass frees and allocates the same few sizes over and over, and fresh pages cost as much as the operations.

@@ -31,12 +31,9 @@ package struct RunEvaluation: Codable, Sendable {
 
     /// - Throws: where the file is not one that this program wrote.
     package init(reading path: String) throws {
-        let decoder = JSONDecoder()
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
         let bytes = try MappedFile.contents(path, limit: 256 << 20)
         do {
-            self = try decoder.decode(Self.self, from: Data(bytes))
+            self = try ResultJSON.decode(Self.self, from: Data(bytes))
         } catch is DecodingError {
             throw CheckpointError.manifest(
                 file: path, reason: "not an evaluation that `minima run` wrote")
@@ -48,10 +45,6 @@ package struct RunEvaluation: Codable, Sendable {
     }
 
     package func write(_ path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        try AtomicFile.write(Array(try encoder.encode(self)), to: path)
+        try AtomicFile.write(Array(try ResultJSON.encode(self)), to: path)
     }
 }

@@ -59,7 +59,8 @@ package struct KernelBenchmark {
         -> Result
     {
         try withoutGradients {
-            let bandwidth = try readBandwidth()
+            // Four times as much as is spread: the rest of what a cache still holds hardly counts.
+            let bandwidth = try stopwatch.readBandwidth(bytes: 4 * spreadBytes)
             let kinds = [.dense] + kinds.filter { $0 != .dense }
             let shapes = Set(configuration.linearModules(ofLayer: 0).map { [$0.rows, $0.columns] })
                 .sorted { ($0[0], $0[1]) < ($1[0], $1[1]) }
@@ -126,14 +127,6 @@ package struct KernelBenchmark {
         var stopwatch = Stopwatch(device)
         stopwatch.seconds = seconds
         return stopwatch
-    }
-
-    private func readBandwidth() throws -> Double {
-        // Four times as much: the rest of what a cache still holds hardly counts.
-        let values = spreadBytes
-        let tensor = try Tensor.noise([values], seed: 1, on: device).converted(to: .float32)
-        let seconds = try stopwatch.time { _ in _ = try tensor.sum() }
-        return Double(4 * values) / seconds
     }
 
     private func floor(_ values: Int, _ bandwidth: Double) -> Double {

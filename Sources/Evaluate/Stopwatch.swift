@@ -29,6 +29,12 @@ struct Stopwatch {
         return try median { try run(count, whole) - run(count, part) }
     }
 
+    /// Bytes per second of a pure read: the sum of a float32 tensor of so many bytes.
+    func readBandwidth(bytes: Int) throws -> Double {
+        let tensor = try Tensor.noise([bytes / 4], seed: 1, on: device).converted(to: .float32)
+        return Double(bytes) / (try time { _ in _ = try tensor.sum() })
+    }
+
     private func median(_ measure: () throws -> Double) rethrows -> Double {
         try (0..<Self.rounds).map { _ in try measure() }.sorted()[Self.rounds / 2]
     }

@@ -12,7 +12,7 @@ package enum WeightSource {
     var manifest: CompressionManifest? {
         switch self {
         case .checkpoint(let checkpoint): checkpoint.manifest
-        case .random: nil
+        case .random(let model): model.manifest
         case .tensors(_, let manifest): manifest
         }
     }
@@ -24,5 +24,34 @@ package enum WeightSource {
         case .random(let model): model.configuration.elementType ?? .bfloat16
         case .tensors(let tensors, _): tensors[name]?.elementType
         }
+    }
+}
+
+extension WeightSource {
+    /// What stands for the matrices that are compressed.
+    package var compressedPatches: [CompressedPatch] { manifest?.matrices.flatMap(\.patches) ?? [] }
+
+    /// Bytes of each of the model's tensors with values of `type` and row numbers of 4 bytes; what several
+    /// layers share is there once.
+    package func byteCounts(
+        _ configuration: ModelConfiguration, as type: ElementType
+    ) throws(ManifestError) -> [Int] {
+        let matrices = manifest?.matrices ?? []
+        let compressed = Set(matrices.map { "\($0.name).weight" })
+        var counts = configuration.expectedTensors.filter { !compressed.contains($0.name) }
+            .map { $0.shape.reduce(type.byteCount, *) }
+        var seen: Set<String> = []
+        for matrix in matrices {
+            for patch in matrix.patches {
+                for tensor in try patch.declarations(matrix: matrix.name)
+                where seen.insert(tensor.name).inserted {
+                    let isValue = tensor.elementType.isFloatingPoint
+                    counts.append(
+                        tensor.shape.reduce(
+                            isValue ? type.byteCount : tensor.elementType.byteCount, *))
+                }
+            }
+        }
+        return counts
     }
 }

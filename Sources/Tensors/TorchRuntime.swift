@@ -37,6 +37,15 @@ package enum TorchRuntime {
         return Int(bytes)
     }
 
+    /// Bytes of a CUDA device that no process has taken; 0 for the CPU, whose memory libtorch does not know.
+    package static func freeMemory(on device: Device) throws(TensorError) -> Int {
+        var bytes: Int64 = 0
+        try TorchCall.run("freeMemory", []) { _ in
+            ct_free_memory(device.kind, device.index, &bytes)
+        }
+        return Int(bytes)
+    }
+
     /// Lets the allocator keep what is freed for reuse, up to 1 GiB: worth 5–20% of a forward pass on a
     /// CPU, whose tensors come and go in the same few sizes. Not for work near a memory limit.
     package static func keepFreedMemory() {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Artifacts
 import Foundation
 import Tensors
 
@@ -100,15 +101,6 @@ struct OutputOptions: ParsableArguments {
 
     /// Prints `value` as JSON with sorted keys.
     func printJSON(_ value: some Encodable) throws {
-        print(String(decoding: try Self.encoded(value), as: UTF8.self))
-    }
-
-    static func encoded(_ value: some Encodable) throws -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        // A perplexity beyond Double's range is a result, not a failure to report one.
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        return try encoder.encode(value)
+        print(String(decoding: try ResultJSON.encode(value), as: UTF8.self))
     }
 }

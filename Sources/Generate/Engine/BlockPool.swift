@@ -45,8 +45,6 @@ package struct BlockPool {
     /// Blocks that can be taken: those that hold nothing, and those whose content nobody uses.
     package var available: Int { free.count + idle.count }
     package var inUse: Int { count - available }
-    /// Blocks whose content could be used again.
-    package var cached: Int { known.count }
 
     /// Takes a block that holds nothing, at the cost of the content that was idle longest; `nil` if all are in use.
     package mutating func take() -> Block? {

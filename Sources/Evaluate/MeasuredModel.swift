@@ -1,0 +1,80 @@
+// The model of a benchmark with what computes its steps, chosen in one place for all of them.
+import Artifacts
+import Generate
+import Models
+import Tensors
+
+package struct MeasuredModel {
+    package let model: CausalLanguageModel
+    let host: HostModel?
+    /// Tokens of a block of the caches, as the engine has them.
+    static let blockTokens = 64
+
+    package init(_ model: CausalLanguageModel) throws {
+        self.model = model
+        host = model.device == .cpu ? try HostModel(model) : nil
+    }
+
+    package enum Variant: String, Codable, Sendable { case dense, compressed }
+
+    /// What is the same in all measurements of a model.
+    package struct Facts: Sendable {
+        package let variant: Variant
+        /// Linear parameters, as a share of the dense model's.
+        package let keep: Double
+        /// Type of the cached keys and values, as in "bf16".
+        package let kv: String
+    }
+
+    var facts: Facts {
+        let configuration = model.configuration
+        let dense = configuration.linearModules.reduce(0) { $0 + $1.rows * $1.columns }
+        let isDense = model.blocks.allSatisfy { block in
+            Projection.allCases.allSatisfy {
+                if case .dense = block[$0].weight { true } else { false }
+            }
+        }
+        return Facts(
+            variant: isDense ? .dense : .compressed,
+            keep: Double(model.linearParameterCount) / Double(dense),
+            kv: Self.cacheType(model.ends.embedding.elementType, on: model.device).shortName)
+    }
+
+    /// What the runners' caches hold.
+    static func cacheType(_ type: ElementType, on device: Device) -> ElementType {
+        device == .cpu ? .float32 : type
+    }
+
+    /// Formats that the CPU's runner leaves to libtorch: right, and slower than they could be.
+    package var contractedByLibtorch: [String] { host?.contractedByLibtorch ?? [] }
+
+    func runner(blocks: Int) throws -> any StepRunner {
+        try host.map { try HostRunner($0, blocks: blocks, blockTokens: Self.blockTokens) }
+            ?? ModelRunner(model, blocks: blocks, blockTokens: Self.blockTokens)
+    }
+
+    /// Blocks that a sequence of so many tokens takes.
+    static func blocks(for tokens: Int) -> Int { (tokens + blockTokens - 1) / blockTokens }
+
+    /// Memory that a bandwidth is measured on: more than processors' caches hold.
+    static let readBytes = 512 << 20
+
+    /// Bytes per second that are read at best, by the threads that the runner computes with.
+    func readBandwidth(_ stopwatch: Stopwatch) throws -> Double {
+        guard let host else { return try stopwatch.readBandwidth(bytes: Self.readBytes) }
+        var seconds = Double.infinity
+        try host.readMemory(Self.readBytes) { read in
+            seconds = try stopwatch.time { _ in read() }
+        }
+        return Double(Self.readBytes) / seconds
+    }
+}
+
+extension ElementType {
+    fileprivate var shortName: String {
+        switch self {
+        case .float8e4m3, .float8e5m2: "fp8"
+        default: rawValue.lowercased()
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// What requests see when several are served at once: a closed loop over scheduler and runner, which are what the engine
+// is made of. Text takes no part in it, so models without a tokenizer take the same path as those with one.
+import Artifacts
+import Dispatch
+import Foundation
+import Generate
+import Models
+import Tensors
+
+/// Serves requests of random prompts, a new one as soon as another ends; each token is the likeliest one.
+package struct ServeBenchmark {
+    package let measured: MeasuredModel
+    package var requests = 32
+    /// Requests at once.
+    package var concurrency = 8
+    package var promptTokens = 512
+    /// Of each request; none ends before.
+    package var outputTokens = 128
+    /// Of the prompts.
+    package var seed: UInt64 = 0
+
+    private var model: CausalLanguageModel { measured.model }
+
+    package init(_ measured: MeasuredModel) { self.measured = measured }
+
+    package struct Result: BenchmarkRow {
+        package let variant: MeasuredModel.Variant
+        package let keep: Double
+        package let kv: String
+        package let requests: Int
+        package let concurrency: Int
+        package let promptTokens: Int
+        package let outputTokens: Int
+        package let seconds: Double
+        /// Of all requests together.
+        package let outputTokensPerSecond: Double
+        /// The mean over requests, from submission to the last token.
+        package let tokensPerSecondPerRequest: Double
+        /// Percentiles of the times from submission to the first token.
+        package let firstToken50: Double
+        package let firstToken90: Double
+        package let firstToken99: Double
+        /// And between two tokens of a request.
+        package let interToken50: Double
+        package let interToken90: Double
+        package let interToken99: Double
+        /// Times that a request had to give its blocks back.
+        package let preemptions: Int
+        package let peakMemoryBytes: Int
+    }
+
+    /// What the requests need, by `BenchmarkMemory`.
+    package static func load(
+        concurrency: Int, promptTokens: Int, outputTokens: Int
+    ) -> BenchmarkMemory.Load {
+        BenchmarkMemory.Load(
+            sequences: concurrency, tokens: promptTokens + outputTokens,
+            stepTokens: limits(concurrency).stepTokens, predictions: concurrency)
+    }
+
+    private static func limits(_ concurrency: Int) -> Scheduler.Limits {
+        var limits = Scheduler.Limits()
+        limits.requests = concurrency
+        limits.waiting = max(limits.waiting, concurrency)
+        limits.stepTokens = max(limits.stepTokens, concurrency)
+        return limits
+    }
+
+    /// - Parameter progress: called with the number of requests that have ended, and of all.
+    package func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws -> Result {
+        let each = MeasuredModel.blocks(for: promptTokens + outputTokens)
+        let runner = try measured.runner(blocks: concurrency * each)
+        // The first steps allocate and choose algorithms: as many requests as run at once, of two tokens each.
+        var warming = Loop(self, runner, count: concurrency, outputTokens: min(2, outputTokens))
+        try warming.run { _, _ in }
+        var loop = Loop(self, runner, count: requests, outputTokens: outputTokens)
+        try loop.run(progress: progress)
+        return loop.result(measured.facts, peak: try PeakMemory.bytes(on: model.device))
+    }
+
+    /// One run of requests through a scheduler of its own.
+    private struct Loop {
+        let benchmark: ServeBenchmark
+        let runner: any StepRunner
+        let count: Int
+        let outputTokens: Int
+        var scheduler: Scheduler
+        var random: RandomSource
+        var times: [RequestID: [UInt64]] = [:]
+        /// Of submission.
+        var begun: [RequestID: UInt64] = [:]
+        var start: UInt64 = 0
+        var end: UInt64 = 0
+
+        init(_ benchmark: ServeBenchmark, _ runner: any StepRunner, count: Int, outputTokens: Int) {
+            (self.benchmark, self.runner) = (benchmark, runner)
+            (self.count, self.outputTokens) = (count, outputTokens)
+            scheduler = Scheduler(
+                blocks: runner.blocks, blockTokens: runner.blockTokens,
+                limits: ServeBenchmark.limits(benchmark.concurrency))
+            random = RandomSource(seed: benchmark.seed)
+        }
+
+        private var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+        mutating func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws {
+            start = now
+            for _ in 0..<min(count, benchmark.concurrency) { try submit() }
+            var done = 0
+            while let step = scheduler.next() {
+                try progress(done, count)
+                let predicted = try predictions(of: step)
+                let time = now
+                for id in predicted.keys { times[id, default: []].append(time) }
+                for _ in scheduler.finish(predicted) {
+                    done += 1
+                    if begun.count < count { try submit() }
+                }
+            }
+            end = now
+        }
+
+        private mutating func submit() throws {
+            let vocabulary = UInt64(benchmark.model.configuration.vocabularySize)
+            let prompt = (0..<benchmark.promptTokens).map { _ in Int32(random.next() % vocabulary) }
+            let id = RequestID(begun.count)
+            begun[id] = now
+            try scheduler.add(id, prompt: prompt, generated: outputTokens)
+        }
+
+        /// The likeliest next token of the items that predict.
+        private func predictions(of step: Scheduler.Step) throws -> [RequestID: Int32] {
+            let wanted = step.items.filter(\.predicts).map(\.request)
+            let logits = try runner.logits(of: step)
+            guard !wanted.isEmpty else { return [:] }
+            let likeliest = try logits.argmax(1).elements(as: Int.self)
+            return Dictionary(
+                uniqueKeysWithValues: zip(wanted, likeliest.map { Int32($0) }))
+        }
+
+        func result(_ facts: MeasuredModel.Facts, peak: Int) -> Result {
+            func milliseconds(_ from: UInt64, _ to: UInt64) -> Double { Double(to - from) / 1e6 }
+            var (first, gaps, rates) = ([Double](), [Double](), [Double]())
+            for (id, times) in times {
+                guard let submitted = begun[id] else { continue }
+                first.append(milliseconds(submitted, times[0]))
+                gaps += zip(times, times.dropFirst()).map(milliseconds)
+                rates.append(
+                    1e3 * Double(times.count) / milliseconds(submitted, times[times.count - 1]))
+            }
+            let seconds = milliseconds(start, end) / 1e3
+            let (ttft, itl) = (Percentiles(first), Percentiles(gaps))
+            let tokens = times.values.reduce(0) { $0 + $1.count }
+            return Result(
+                variant: facts.variant, keep: facts.keep, kv: facts.kv, requests: times.count,
+                concurrency: benchmark.concurrency, promptTokens: benchmark.promptTokens,
+                outputTokens: outputTokens, seconds: seconds,
+                outputTokensPerSecond: Double(tokens) / seconds,
+                tokensPerSecondPerRequest: rates.reduce(0, +) / Double(max(1, rates.count)),
+                firstToken50: ttft.p50, firstToken90: ttft.p90, firstToken99: ttft.p99,
+                interToken50: itl.p50, interToken90: itl.p90, interToken99: itl.p99,
+                preemptions: scheduler.counts.preemptions, peakMemoryBytes: peak)
+        }
+    }
+}
+
+extension ServeBenchmark.Result {
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case variant, keep, kv, requests, concurrency
+        case promptTokens = "prompt_tokens"
+        case outputTokens = "output_tokens"
+        case seconds
+        case outputTokensPerSecond = "output_tokens_per_second"
+        case tokensPerSecondPerRequest = "tokens_per_second_per_request"
+        case firstToken50 = "ttft_p50_ms"
+        case firstToken90 = "ttft_p90_ms"
+        case firstToken99 = "ttft_p99_ms"
+        case interToken50 = "itl_p50_ms"
+        case interToken90 = "itl_p90_ms"
+        case interToken99 = "itl_p99_ms"
+        case preemptions
+        case peakMemoryBytes = "peak_memory_bytes"
+    }
+
+    package func text(of column: CodingKeys) -> String {
+        switch column {
+        case .variant: variant.rawValue
+        case .keep: String(format: "%.4f", keep)
+        case .kv: kv
+        case .requests: "\(requests)"
+        case .concurrency: "\(concurrency)"
+        case .promptTokens: "\(promptTokens)"
+        case .outputTokens: "\(outputTokens)"
+        case .seconds: String(format: "%.3f", seconds)
+        case .outputTokensPerSecond: String(format: "%.1f", outputTokensPerSecond)
+        case .tokensPerSecondPerRequest: String(format: "%.2f", tokensPerSecondPerRequest)
+        case .firstToken50: String(format: "%.3f", firstToken50)
+        case .firstToken90: String(format: "%.3f", firstToken90)
+        case .firstToken99: String(format: "%.3f", firstToken99)
+        case .interToken50: String(format: "%.3f", interToken50)
+        case .interToken90: String(format: "%.3f", interToken90)
+        case .interToken99: String(format: "%.3f", interToken99)
+        case .preemptions: "\(preemptions)"
+        case .peakMemoryBytes: "\(peakMemoryBytes)"
+        }
+    }
+}

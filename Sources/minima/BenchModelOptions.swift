@@ -1,0 +1,142 @@
+import ArgumentParser
+import Artifacts
+import Evaluate
+import Foundation
+import Models
+import TensorNetworks
+import Tensors
+
+/// What `bench decode`, `bench prefill` and `bench serve` measure: a model, or a shape with random weights.
+struct BenchModelOptions: ParsableArguments {
+    @Argument(help: "Folder of the model, dense or compressed.", completion: .directory)
+    var model: String?
+
+    @Option(
+        help: "Configuration of a model without weights, as in config.json.", completion: .file())
+    var config: String?
+
+    @Flag(help: "Random weights, of --config's shape.")
+    var dummy = false
+
+    @Option(help: "Compress the random weights to this share of the linear layers' values.")
+    var keep: Double?
+
+    @Option(help: "Format that --keep sizes. Default: low-rank.")
+    var format: Format.Kind?
+
+    @Option(
+        help:
+            "What ranks of --keep are multiples of. Default for pairs: 64, 8 for matrices with a side below 512."
+    )
+    var rankMultiple: Int?
+
+    @Option(help: "Compress the random weights as this plan says.", completion: .file())
+    var plan: String?
+
+    @Option(help: "Type of the weights. Default: bfloat16 on a GPU, float32 on a CPU.")
+    var dtype: ComputeType?
+
+    @OptionGroup var compute: ComputeOptions
+
+    func validate() throws {
+        switch (model, config) {
+        case (nil, nil): throw ValidationError("give a model's folder, or --config and --dummy")
+        case (.some, .some): throw ValidationError("give a model's folder or --config, not both")
+        case (.some, nil):
+            if dummy { throw ValidationError("--dummy weights are those of a --config") }
+            if keep != nil || plan != nil {
+                throw ValidationError(
+                    "--keep and --plan are for --dummy weights; `minima compress` compresses a model"
+                )
+            }
+        case (nil, .some):
+            guard dummy else {
+                throw ValidationError("--config has no weights: pass --dummy for random ones")
+            }
+        }
+        if keep != nil, plan != nil { throw ValidationError("give --keep or --plan, not both") }
+        if let keep, !(keep > 0 && keep < 1) {
+            throw ValidationError("--keep must be above 0 and below 1")
+        }
+        if let rankMultiple {
+            guard keep != nil, rankMultiple >= 1 else {
+                throw ValidationError("--rank-multiple is 1 or more, and needs --keep")
+            }
+        }
+        if let format {
+            guard keep != nil else { throw ValidationError("--format needs --keep to size it") }
+            guard format != .dense else { throw ValidationError("dense is what --keep is not") }
+        }
+    }
+
+    /// Makes the model once it is known to fit.
+    /// - Parameters:
+    ///   - load: what is to be computed of it.
+    ///   - context: tokens of a sequence at most.
+    func measured(_ load: BenchmarkMemory.Load, context: Int) throws -> MeasuredModel {
+        let device = try compute.resolve()
+        let type = dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
+        let configuration =
+            try config.map { try ModelConfiguration(file: $0) }
+            ?? ModelConfiguration(folder: model ?? "")
+        guard context <= configuration.maxPositions else {
+            throw ContextTooLong(tokens: context, context: configuration.maxPositions)
+        }
+        let source = try source(configuration, type)
+        let need = try BenchmarkMemory(source, configuration, as: type, on: device, for: load)
+        try need.require(BenchmarkMemory.available(on: device), on: device)
+        let measured = try MeasuredModel(
+            CausalLanguageModel(source, configuration, as: type, on: device))
+        // By their kinds alone: sizes differ from matrix to matrix.
+        let slow = Set(measured.contractedByLibtorch.map { $0.prefix { $0 != "(" } }).sorted()
+        if !slow.isEmpty {
+            let words = "contracted by libtorch, without a routine of their own: "
+            FileHandle.standardError.write(
+                Data(("minima: " + words + slow.joined(separator: ", ") + "\n").utf8))
+        }
+        return measured
+    }
+
+    private func source(
+        _ configuration: ModelConfiguration, _ type: ElementType
+    ) throws -> WeightSource {
+        if let model {
+            let checkpoint = try Checkpoint(model)
+            try checkpoint.validate(against: configuration)
+            return .checkpoint(checkpoint)
+        }
+        if let plan {
+            return .random(
+                try RandomModel(configuration, compressedBy: try CompressionPlan.read(plan)))
+        }
+        guard let keep else { return .random(RandomModel(configuration)) }
+        return .random(
+            try RandomModel(
+                configuration,
+                compressedBy: CompressionPlan(
+                    share: keep, as: format ?? .lowRank, of: configuration, type: type,
+                    rankMultiple: rankMultiple)))
+    }
+}
+
+private struct ContextTooLong: Error, CustomStringConvertible {
+    let tokens: Int
+    let context: Int
+
+    var description: String {
+        "sequences of \(tokens.grouped) tokens are beyond the model's context of \(context.grouped)"
+    }
+}
+
+extension Sequence where Element: BenchmarkRow {
+    /// With a header, comma-separated.
+    var csv: String { lines.map { $0.joined(separator: ",") }.joined(separator: "\n") }
+
+    /// For people.
+    var table: String {
+        let header = Element.columns.map { $0.replacingOccurrences(of: "_", with: " ") }
+        return ([header] + lines.dropFirst()).columns(texts: 1)
+    }
+
+    private var lines: [[String]] { [Element.columns] + map(\.values) }
+}
