@@ -48,7 +48,10 @@ let package = Package(
             ["Tensors", "TensorNetworks", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "Kernels", dependencies: ["CCUDA", "Artifacts"],
-            resources: [.embedInCode("CUDA/fill.cu")], swiftSettings: swiftSettings),
+            resources: [
+                "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/fill.cu", "CUDA/linear.cu",
+                "CUDA/attention.cu", "CUDA/ends.cu",
+            ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
         target("Calibration", ["Tensors", "Artifacts", "Models"]),
@@ -61,7 +64,11 @@ let package = Package(
         target("Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         target("Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         target(
-            "Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+            "Generate",
+            [
+                "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
+                "Models",
+            ]),
         target(
             "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         target(
@@ -92,7 +99,11 @@ let package = Package(
         tests(of: "Compress", ["Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration"]),
         tests(of: "Heal", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(
-            of: "Generate", ["CDecode", "Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+            of: "Generate",
+            [
+                "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
+                "Models",
+            ]),
         tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(
             of: "Compare",

@@ -6,13 +6,13 @@ import Tensors
 
 package struct MeasuredModel {
     package let model: CausalLanguageModel
-    let host: HostModel?
+    let executor: Executor
     /// Tokens of a block of the caches, as the engine has them.
-    static let blockTokens = 64
+    static let blockTokens = Executor.blockTokens
 
     package init(_ model: CausalLanguageModel) throws {
         self.model = model
-        host = model.device == .cpu ? try HostModel(model) : nil
+        executor = try Executor(model)
     }
 
     package enum Variant: String, Codable, Sendable { case dense, compressed }
@@ -45,13 +45,10 @@ package struct MeasuredModel {
         device == .cpu ? .float32 : type
     }
 
-    /// Formats that the CPU's runner leaves to libtorch: right, and slower than they could be.
-    package var contractedByLibtorch: [String] { host?.contractedByLibtorch ?? [] }
+    /// What is slower than it could be, and why.
+    package var note: String? { executor.note }
 
-    func runner(blocks: Int) throws -> any StepRunner {
-        try host.map { try HostRunner($0, blocks: blocks, blockTokens: Self.blockTokens) }
-            ?? ModelRunner(model, blocks: blocks, blockTokens: Self.blockTokens)
-    }
+    func runner(blocks: Int) throws -> any StepRunner { try executor.runner(blocks: blocks) }
 
     /// Blocks that a sequence of so many tokens takes.
     static func blocks(for tokens: Int) -> Int { (tokens + blockTokens - 1) / blockTokens }
@@ -61,7 +58,9 @@ package struct MeasuredModel {
 
     /// Bytes per second that are read at best, by the threads that the runner computes with.
     func readBandwidth(_ stopwatch: Stopwatch) throws -> Double {
-        guard let host else { return try stopwatch.readBandwidth(bytes: Self.readBytes) }
+        guard case .host(let host) = executor.backend else {
+            return try stopwatch.readBandwidth(bytes: Self.readBytes)
+        }
         var seconds = Double.infinity
         try host.readMemory(Self.readBytes) { read in
             seconds = try stopwatch.time { _ in read() }

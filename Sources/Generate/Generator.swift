@@ -30,11 +30,11 @@ package struct Generator {
 
     package let model: CausalLanguageModel
     package let tokenizer: Tokenizer
-    private let host = Host()
+    private let made = Made()
 
     /// Made when it is wanted first, and kept for the prompts that follow.
-    private final class Host {
-        var model: HostModel?
+    private final class Made {
+        var executor: Executor?
     }
 
     package init(model: CausalLanguageModel, tokenizer: Tokenizer) {
@@ -55,16 +55,13 @@ package struct Generator {
             try options.sampling.validate()
             return Result(tokens: [], text: "", finishReason: .length)
         }
-        let blockTokens = 64
+        let blockTokens = Executor.blockTokens
         let most = min(prompt.count + options.maxTokens, model.configuration.maxPositions)
         var limits = Scheduler.Limits()
         limits.stepTokens = max(limits.stepTokens, prompt.count)
         limits.promptTokens = limits.stepTokens
         let blocks = max(1, (most + blockTokens - 1) / blockTokens)
-        let runner: any StepRunner =
-            model.device == .cpu
-            ? try HostRunner(hostModel(), blocks: blocks, blockTokens: blockTokens)
-            : try ModelRunner(model, blocks: blocks, blockTokens: blockTokens)
+        let runner = try executor().runner(blocks: blocks)
         let engine = Engine(runner, model.configuration, tokenizer: tokenizer, limits: limits)
         let id = try engine.submit(prompt, options)
         while true {
@@ -79,11 +76,12 @@ package struct Generator {
         }
     }
 
-    private func hostModel() throws -> HostModel {
-        if let known = host.model { return known }
-        let made = try HostModel(model)
-        host.model = made
-        return made
+    /// What computes the model's steps.
+    package func executor() throws -> Executor {
+        if let known = made.executor { return known }
+        let executor = try Executor(model)
+        made.executor = executor
+        return executor
     }
 }
 

@@ -14,9 +14,24 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
         self.init(name: name, text: String(decoding: bytes, as: UTF8.self))
     }
 
+    /// Behind what kernels share: the structs of their arguments, and small functions.
+    private init(_ name: String, behindShared bytes: [UInt8]) {
+        self.init(
+            name,
+            embedded: PackageResources.arguments_h + PackageResources.common_cuh + bytes)
+    }
+
     /// Sets every element of a vector.
     package static let fill = KernelSource("fill", embedded: PackageResources.fill_cu)
 
+    /// y = x · Wᵀ for a few columns of x.
+    package static let linear = KernelSource("linear", behindShared: PackageResources.linear_cu)
+    /// Attention of one token per sequence over a paged cache.
+    package static let attention = KernelSource(
+        "attention", behindShared: PackageResources.attention_cu)
+    /// Embedding, and the likeliest token.
+    package static let ends = KernelSource("ends", behindShared: PackageResources.ends_cu)
+
     /// Every source, for the test that compiles them for all architectures.
-    package static let all = [fill]
+    package static let all = [fill, linear, attention, ends]
 }

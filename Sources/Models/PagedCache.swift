@@ -64,6 +64,11 @@ package final class PagedCache {
         return (try gathered(keys[layer]), try gathered(values[layer]))
     }
 
+    /// A layer's memory, `[blocks, kvHeads, blockTokens, headDim]` each, for kernels that read and extend it.
+    package func memory(ofLayer layer: Int) -> (keys: Tensor, values: Tensor) {
+        (keys[layer], values[layer])
+    }
+
     /// Lends a layer's memory, `[blocks, kvHeads, blockTokens, headDim]` each.
     /// - Precondition: float32 on the CPU.
     package func withFloats(

@@ -89,6 +89,14 @@ extension Tensor {
         return value
     }
 
+    /// Where a GPU has the elements, in row-major order; good as long as the tensor lives.
+    /// - Precondition: on a GPU and contiguous.
+    package var deviceAddress: UInt64 {
+        precondition(
+            device != .cpu && isContiguous, "only a contiguous GPU tensor has an address there")
+        return withExtendedLifetime(handle) { UInt64(UInt(bitPattern: address)) }
+    }
+
     private var address: UnsafeMutableRawPointer? {
         var data: UnsafeMutableRawPointer?
         TorchCall.query("address") { ct_data(handle.raw, &data) }

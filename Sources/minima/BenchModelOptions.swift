@@ -87,12 +87,8 @@ struct BenchModelOptions: ParsableArguments {
         try need.require(BenchmarkMemory.available(on: device), on: device)
         let measured = try MeasuredModel(
             CausalLanguageModel(source, configuration, as: type, on: device))
-        // By their kinds alone: sizes differ from matrix to matrix.
-        let slow = Set(measured.contractedByLibtorch.map { $0.prefix { $0 != "(" } }).sorted()
-        if !slow.isEmpty {
-            let words = "contracted by libtorch, without a routine of their own: "
-            FileHandle.standardError.write(
-                Data(("minima: " + words + slow.joined(separator: ", ") + "\n").utf8))
+        if let note = measured.note {
+            FileHandle.standardError.write(Data("minima: \(note)\n".utf8))
         }
         return measured
     }

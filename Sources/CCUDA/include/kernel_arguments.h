@@ -1,0 +1,76 @@
+// What kernels are given: the same text is compiled with the program and with every kernel. Addresses are the device's.
+#ifndef MINIMA_KERNEL_ARGUMENTS_H
+#define MINIMA_KERNEL_ARGUMENTS_H
+
+// Rows of two matrices that belong together (gate and up): not; with one input; each with an input of its own.
+#define UNPAIRED 0
+#define PAIRED 1
+#define PAIRED_APART 2
+// What becomes of a product: bfloat16; float32; added to the residual stream, which is prepared for the norm behind it.
+#define ROUNDED 0
+#define FLOATS 1
+#define ADDED 2
+// Passes that a block can make over its rows.
+#define PASSES 127
+// Partial sums of squares that a column of the residual stream can have.
+#define SLOTS 256
+
+// A weight and what it is multiplied with.
+typedef struct {
+    unsigned long long w;     // bfloat16 [rows, ldw]
+    unsigned long long x;     // bfloat16 [columns, ldx]
+    unsigned long long y;     // [columns, ldy of all parts]
+    unsigned long long bias;  // bfloat16 [rows], or 0
+    int n;                    // terms of each sum, a multiple of 8
+    int ldw, ldx, unused;
+} LinearPart;
+
+typedef struct {
+    LinearPart part[3];
+    unsigned long long passes;      // int4 [blocks, passesEach]: part, first row, rows (at most 64, or 32 pairs; 0 ends)
+    unsigned long long sums;        // float [columns, SLOTS]: squares of x, to normalise by; or 0
+    unsigned long long residual;    // float [columns, ldy]
+    unsigned long long normalized;  // bfloat16 [columns, ldy]: residual · gain
+    unsigned long long gain;        // bfloat16 [ldy]
+    unsigned long long squares;     // float [columns, SLOTS]: of the new residual, a partial sum of each block
+    float inverseWidth, epsilon;
+    int passesEach, slots, columns, ldy, pairing, output;
+} LinearArguments;
+
+typedef struct {
+    unsigned long long heads;      // bfloat16 [sequences, stride]: queries, keys, values of the new token, as projected
+    unsigned long long queryNorm;  // bfloat16 [headDim], or 0
+    unsigned long long keyNorm;
+    unsigned long long cosines;    // float [sequences, headDim / 2]
+    unsigned long long sines;
+    unsigned long long positions;  // int [sequences]
+    unsigned long long tables;     // int [sequences, tableStride]: the sequence's blocks
+    unsigned long long keys;       // [blocks, kvHeads, 64, headDim]
+    unsigned long long values;
+    unsigned long long keyScales;  // float [blocks, kvHeads, 64], where keys and values are fp8
+    unsigned long long valueScales;
+    unsigned long long output;     // bfloat16 [sequences, heads · headDim]
+    unsigned long long partial;    // float [sequences, kvHeads, splits, group, headDim + 2]: all sums, then all maxima and totals
+    unsigned long long counters;   // int [sequences, kvHeads], zero before and after
+    float epsilon, scale;
+    int stride, tableStride, queryHeads, kvHeads, splits, window;
+} AttentionArguments;
+
+typedef struct {
+    unsigned long long tokens;      // int [columns]
+    unsigned long long table;       // bfloat16 [vocabulary, width]
+    unsigned long long gain;        // bfloat16 [width], of the first norm
+    unsigned long long residual;    // float [columns, width]
+    unsigned long long normalized;  // bfloat16 [columns, width]: residual · gain
+    unsigned long long squares;     // float [columns, SLOTS], the first of each
+    unsigned long long best;        // unsigned long long [columns]: what `likeliest` begins with
+    int width, unused;
+} EmbeddingArguments;
+
+typedef struct {
+    unsigned long long logits;  // float [columns, vocabulary]
+    unsigned long long best;    // unsigned long long [columns]: the logit's order, and below it the token's, smaller ones first
+    int vocabulary, unused;
+} LikeliestArguments;
+
+#endif

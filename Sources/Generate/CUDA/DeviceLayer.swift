@@ -1,0 +1,123 @@
+import CCUDA
+import Kernels
+import Tensors
+
+/// A linear layer, or several that read the same, ready to be launched for any number of columns.
+struct DeviceLayer {
+    private var arguments = LinearArguments()
+    /// What the arguments point to.
+    private let owned: [Tensor]
+
+    /// A weight, what it is multiplied with and where the product goes.
+    struct Part {
+        let weight: DeviceMatrix
+        /// bfloat16 `[columns, stride]`, the first of the weight's columns.
+        let input: Activation
+        let output: Activation
+        /// bfloat16 `[rows]`.
+        var bias: Tensor?
+    }
+
+    /// A place in rows of activations.
+    struct Activation {
+        let tensor: Tensor
+        var offset = 0
+
+        var stride: Int { tensor.shape[1] }
+        var address: UInt64 {
+            tensor.deviceAddress + UInt64(offset * tensor.elementType.byteCount)
+        }
+    }
+
+    enum Pairing: Int32 {
+        case none = 0
+        /// Gate and up of one input; of an input each.
+        case shared, apart
+    }
+
+    /// The residual stream, and what prepares it for the norm behind.
+    struct Residual {
+        /// float32 `[columns, width]`.
+        let stream: Tensor
+        /// bfloat16, residual · gain.
+        let normalized: Tensor
+        /// float32 `[columns, SLOTS]`.
+        let squares: Tensor
+    }
+
+    /// - Parameters:
+    ///   - normalizing: the input is `residual.normalized`, of that many partial sums of squares.
+    ///   - adding: the product is added to the residual stream, which the norm with this gain reads next.
+    init(
+        _ parts: [Part], pairing: Pairing = .none, normalizing: (Residual, slots: Int)? = nil,
+        adding: (Residual, gain: Tensor)? = nil, epsilon: Double,
+        passes: (RowPasses) throws -> PassTable
+    ) throws {
+        let table = try passes(
+            RowPasses(
+                parts: parts.map { .init(rows: $0.weight.rows, columns: $0.weight.columns) },
+                isPaired: pairing != .none))
+        let raw = parts.map {
+            LinearPart(
+                w: $0.weight.address, x: $0.input.address, y: $0.output.address,
+                bias: $0.bias?.deviceAddress ?? 0, n: Int32($0.weight.columns),
+                ldw: Int32($0.weight.columns), ldx: Int32($0.input.stride), unused: 0)
+        }
+        arguments.part.0 = raw[0]
+        if raw.count > 1 { arguments.part.1 = raw[1] }
+        if raw.count > 2 { arguments.part.2 = raw[2] }
+        arguments.passes = table.tensor.deviceAddress
+        arguments.passesEach = Int32(table.each)
+        arguments.pairing = pairing.rawValue
+        arguments.ldy = Int32(parts[0].output.stride)
+        arguments.epsilon = Float(epsilon)
+        arguments.output =
+            parts[0].output.tensor.elementType == .float32 ? FLOATS : ROUNDED
+        var owned = [table.tensor] + parts.compactMap(\.bias)
+        if let (residual, slots) = normalizing {
+            arguments.sums = residual.squares.deviceAddress
+            arguments.slots = Int32(slots)
+            arguments.inverseWidth = 1 / Float(residual.stream.shape[1])
+            owned.append(residual.squares)
+        }
+        if let (residual, gain) = adding {
+            arguments.output = ADDED
+            arguments.residual = residual.stream.deviceAddress
+            arguments.normalized = residual.normalized.deviceAddress
+            arguments.squares = residual.squares.deviceAddress
+            arguments.gain = gain.deviceAddress
+            owned += [residual.stream, residual.normalized, residual.squares, gain]
+        }
+        self.owned = owned + parts.flatMap { [$0.input.tensor, $0.output.tensor] }
+        weights = parts.map(\.weight)
+    }
+
+    private let weights: [DeviceMatrix]
+
+    func launch(columns: Int, _ kernels: DeviceKernels, on stream: CUDAStream) throws {
+        var arguments = arguments
+        arguments.columns = Int32(columns)
+        try kernels.multiply(arguments, on: stream)
+    }
+}
+
+/// The passes of all thread blocks, on the GPU.
+struct PassTable {
+    /// int32 `[blocks, each, 4]`.
+    let tensor: Tensor
+    let each: Int
+
+    init(_ passes: RowPasses, blocks: Int, on device: Device) throws {
+        let dealt = passes.dealt(to: blocks)
+        let each = dealt.map(\.count).max() ?? 0
+        guard (1...Int(PASSES)).contains(each) else {
+            throw DeviceModelError.tooManyPasses(each, limit: Int(PASSES))
+        }
+        self.each = each
+        let values = dealt.flatMap { block -> [Int32] in
+            block.flatMap { [Int32($0.part), Int32($0.row), Int32($0.rows), 0] }
+                + Array(repeating: 0, count: 4 * (each - block.count))
+        }
+        tensor = try Tensor(values, shape: [blocks, each, 4], on: device)
+    }
+}

@@ -1,0 +1,165 @@
+import Artifacts
+import Models
+import Tensors
+
+extension DeviceModel {
+    /// Puts the layers of blocks together.
+    final class Builder {
+        private let model: CausalLanguageModel
+        private let it: DeviceActivations
+        private let multiprocessors: Int
+        /// Layers of one shape share one.
+        private var tables: [RowPasses: PassTable] = [:]
+
+        init(model: CausalLanguageModel, activations: DeviceActivations, multiprocessors: Int) {
+            (self.model, it, self.multiprocessors) = (model, activations, multiprocessors)
+        }
+
+        /// A weight of a group that reads the same input, and where its product goes.
+        private struct Target {
+            let weight: DeviceWeight
+            let output: DeviceLayer.Activation
+            var bias: Tensor?
+        }
+
+        private var epsilon: Double { model.configuration.normEpsilon }
+
+        private func table(_ passes: RowPasses) throws -> PassTable {
+            if let known = tables[passes] { return known }
+            let made = try PassTable(passes, blocks: multiprocessors, on: model.device)
+            tables[passes] = made
+            return made
+        }
+
+        private func layer(
+            _ parts: [DeviceLayer.Part], pairing: DeviceLayer.Pairing = .none,
+            slots: Int? = nil, gain: Tensor? = nil
+        ) throws -> DeviceLayer {
+            try DeviceLayer(
+                parts, pairing: pairing, normalizing: slots.map { (it.residual, $0) },
+                adding: gain.map { (it.residual, $0) }, epsilon: epsilon, passes: table)
+        }
+
+        /// The products of `targets` with `input`: dense ones in one launch, first factors of pairs with them, second
+        /// factors in another.
+        private func products(
+            _ targets: [Target], of input: DeviceLayer.Activation, slots: Int? = nil,
+            gain: Tensor? = nil
+        ) throws -> [DeviceLayer] {
+            var (direct, first, second, offset) = (
+                [DeviceLayer.Part](), [DeviceLayer.Part](), [DeviceLayer.Part](), 0
+            )
+            for target in targets {
+                switch target.weight {
+                case .dense(let matrix):
+                    direct.append(
+                        .init(
+                            weight: matrix, input: input, output: target.output, bias: target.bias))
+                case .lowRank(let factor, let output):
+                    let middle = DeviceLayer.Activation(tensor: it.middle, offset: offset)
+                    offset += factor.rows
+                    first.append(.init(weight: factor, input: input, output: middle))
+                    second.append(
+                        .init(
+                            weight: output, input: middle, output: target.output,
+                            bias: target.bias))
+                }
+            }
+            var layers: [DeviceLayer] = []
+            if !direct.isEmpty { layers.append(try layer(direct, slots: slots, gain: gain)) }
+            if !first.isEmpty {
+                layers.append(try layer(first, slots: slots))
+                layers.append(try layer(second, gain: gain))
+            }
+            return layers
+        }
+
+        /// From the residual stream to queries, keys and values.
+        func heads(
+            of block: DecoderBlock, _ weights: [Projection: DeviceWeight], slots: Int
+        ) throws -> [DeviceLayer] {
+            let configuration = model.configuration
+            var (targets, offset) = ([Target](), 0)
+            for projection in [Projection.query, .key, .value] {
+                guard let weight = weights[projection] else { continue }
+                targets.append(
+                    Target(
+                        weight: weight, output: .init(tensor: it.heads, offset: offset),
+                        bias: try block[projection].bias?.converted(to: .bfloat16)))
+                offset +=
+                    projection == .query ? configuration.queryWidth : configuration.keyValueWidth
+            }
+            return try products(
+                targets, of: .init(tensor: it.residual.normalized), slots: slots)
+        }
+
+        /// From what was attended to the block's output.
+        /// - Parameter behind: gain of the norm that reads the output.
+        func rest(
+            of block: DecoderBlock, _ weights: [Projection: DeviceWeight], behind: Tensor
+        ) throws -> [DeviceLayer] {
+            try added(.output, of: it.attended, block, weights, gain: block.feedForwardNorm)
+                + gated(weights)
+                + added(.down, of: it.gated, block, weights, gain: behind)
+        }
+
+        /// The residual stream plus a product.
+        private func added(
+            _ projection: Projection, of input: Tensor, _ block: DecoderBlock,
+            _ weights: [Projection: DeviceWeight], gain: Tensor
+        ) throws -> [DeviceLayer] {
+            guard let weight = weights[projection] else { return [] }
+            let target = Target(
+                weight: weight, output: .init(tensor: it.residual.normalized),
+                bias: try block[projection].bias?.converted(to: .bfloat16))
+            return try products([target], of: .init(tensor: input), gain: gain)
+        }
+
+        /// silu(gate) · up.
+        private func gated(_ weights: [Projection: DeviceWeight]) throws -> [DeviceLayer] {
+            guard let gate = weights[.gate], let up = weights[.up] else { return [] }
+            let input = DeviceLayer.Activation(tensor: it.residual.normalized)
+            let output = DeviceLayer.Activation(tensor: it.gated)
+            let slots = multiprocessors
+            if case .dense(let gate) = gate, case .dense(let up) = up {
+                return [
+                    try layer(
+                        [
+                            .init(weight: gate, input: input, output: output),
+                            .init(weight: up, input: input, output: output),
+                        ], pairing: .shared, slots: slots)
+                ]
+            }
+            // What a weight's rows are multiplied with in the end, behind the first factor where it is a pair.
+            var (first, second, offset) = ([DeviceLayer.Part](), [DeviceLayer.Part](), 0)
+            var isScaled = true
+            for weight in [gate, up] {
+                switch weight {
+                case .dense(let matrix):
+                    second.append(.init(weight: matrix, input: input, output: output))
+                    isScaled = false
+                case .lowRank(let factor, let matrix):
+                    let middle = DeviceLayer.Activation(tensor: it.middle, offset: offset)
+                    offset += factor.rows
+                    first.append(.init(weight: factor, input: input, output: middle))
+                    second.append(.init(weight: matrix, input: middle, output: output))
+                }
+            }
+            guard isScaled else {
+                throw DeviceModelError.unsupported(
+                    "a gate and an up of which one is a pair and the other is dense")
+            }
+            return [try layer(first, slots: slots), try layer(second, pairing: .apart)]
+        }
+
+        func head() throws -> DeviceLayer {
+            try layer(
+                [
+                    .init(
+                        weight: DeviceMatrix(model.ends.head),
+                        input: .init(tensor: it.residual.normalized),
+                        output: .init(tensor: it.logits))
+                ], slots: multiprocessors)
+        }
+    }
+}

@@ -1,0 +1,176 @@
+// A decode step on a GPU: a handful of launches per block, each of which streams its weights once. The residual stream stays in
+// float32; what reads it through a norm gets it times the norm's gain, and its own sum is scaled afterwards.
+import Artifacts
+import CCUDA
+import Kernels
+import Models
+import Tensors
+
+/// A model's weights as the GPU's kernels read them, and the memory of a step. Weights are not copied, but where their
+/// shape asks for padding.
+package final class DeviceModel {
+    let model: CausalLanguageModel
+    let kernels: DeviceKernels
+    let stream: CUDAStream
+    let activations: DeviceActivations
+    private let blocks: [Block]
+    private let head: DeviceLayer
+
+    private struct Block {
+        var beforeAttention: [DeviceLayer] = []
+        var behindAttention: [DeviceLayer] = []
+    }
+
+    /// - Throws: `DeviceModelError.unsupported` for a model that libtorch must run, with the reason.
+    package init(_ model: CausalLanguageModel) throws {
+        guard case .cuda(let ordinal) = model.device else {
+            preconditionFailure("the device runs what it holds")
+        }
+        if let reason = Self.unsupported(model) { throw DeviceModelError.unsupported(reason) }
+        self.model = model
+        let device = try CUDADevice.open(ordinal)
+        kernels = try DeviceKernels(device)
+        stream = try CUDAStream(on: device)
+        let weights = try model.blocks.map { block in
+            try Dictionary(
+                uniqueKeysWithValues: Projection.allCases.map { projection in
+                    guard let weight = try DeviceWeight(block[projection].weight) else {
+                        throw DeviceModelError.unsupported("a format without a kernel")
+                    }
+                    return (projection, weight)
+                })
+        }
+        activations = try DeviceActivations(
+            model.configuration, ranks: weights.map(Self.rankWidth).max() ?? 8, on: model.device)
+        let builder = Builder(
+            model: model, activations: activations,
+            multiprocessors: device.multiprocessors)
+        blocks = try zip(model.blocks, weights).enumerated().map { index, pair in
+            let behind =
+                index + 1 < model.blocks.count
+                ? model.blocks[index + 1].attentionNorm : model.ends.norm
+            return try Block(
+                beforeAttention: builder.heads(
+                    of: pair.0, pair.1, slots: index == 0 ? 1 : device.multiprocessors),
+                behindAttention: builder.rest(of: pair.0, pair.1, behind: behind))
+        }
+        head = try builder.head()
+    }
+
+    /// The first reason for which libtorch must run `model`.
+    static func unsupported(_ model: CausalLanguageModel) -> String? {
+        let configuration = model.configuration
+        let type = model.ends.embedding.elementType
+        guard type == .bfloat16 else { return "weights of \(type.rawValue), not bfloat16" }
+        guard [64, 128].contains(configuration.headDim) else {
+            return "heads of \(configuration.headDim) dimensions, not 64 or 128"
+        }
+        guard configuration.headCount <= 16 * configuration.keyValueHeadCount else {
+            return "more than 16 query heads for a key's"
+        }
+        guard
+            [configuration.hiddenSize, configuration.queryWidth, configuration.intermediateSize]
+                .allSatisfy({ $0 % 8 == 0 })
+        else { return "widths that are no multiples of 8" }
+        var formats: Set<String> = []
+        for block in model.blocks {
+            for projection in Projection.allCases {
+                let linear = block[projection]
+                switch linear.weight {
+                case .dense, .network(.lowRank): break
+                case .network(let network): formats.insert(network.format.kind.rawValue)
+                case .patches: formats.insert("patches")
+                }
+                if linear.bias != nil, [.gate, .up].contains(projection) {
+                    return "biases of gate and up"
+                }
+            }
+        }
+        return formats.isEmpty
+            ? nil : "formats without a kernel: " + formats.sorted().joined(separator: ", ")
+    }
+
+    /// Values of a column that stand between the two products of pairs: of layers that run together.
+    private static func rankWidth(_ weights: [Projection: DeviceWeight]) -> Int {
+        let groups: [[Projection]] = [[.query, .key, .value], [.output], [.gate, .up], [.down]]
+        return groups.map { group in
+            group.reduce(0) { sum, projection in
+                guard case .lowRank(let input, _) = weights[projection] else { return sum }
+                return sum + input.rows
+            }
+        }.max() ?? 0
+    }
+
+    /// Queues a step of `columns` sequences: from the tokens in `activations.parameters` to logits.
+    /// - Parameters:
+    ///   - memory: keys and values of each layer.
+    ///   - splits: pieces of 512 tokens that the longest sequence has, at least.
+    func queue(
+        columns: Int, splits: Int, workspace: Workspace,
+        memory: (Int) -> (keys: Tensor, values: Tensor)
+    ) throws {
+        let configuration = model.configuration
+        let parameters = activations.parameters
+        try kernels.embed(
+            EmbeddingArguments(
+                tokens: parameters.tokens, table: model.ends.embedding.deviceAddress,
+                gain: (model.blocks.first?.attentionNorm ?? model.ends.norm).deviceAddress,
+                residual: activations.residual.stream.deviceAddress,
+                normalized: activations.residual.normalized.deviceAddress,
+                squares: activations.residual.squares.deviceAddress,
+                best: activations.best.deviceAddress, width: Int32(configuration.hiddenSize),
+                unused: 0), columns: columns, on: stream)
+        for (index, block) in blocks.enumerated() {
+            for layer in block.beforeAttention {
+                try layer.launch(columns: columns, kernels, on: stream)
+            }
+            let cache = memory(index)
+            let norms = model.blocks[index]
+            try kernels.attend(
+                AttentionArguments(
+                    heads: activations.heads.deviceAddress,
+                    queryNorm: norms.queryNorm?.deviceAddress ?? 0,
+                    keyNorm: norms.keyNorm?.deviceAddress ?? 0, cosines: parameters.cosines,
+                    sines: parameters.sines, positions: parameters.positions,
+                    tables: parameters.tables, keys: cache.keys.deviceAddress,
+                    values: cache.values.deviceAddress, keyScales: 0, valueScales: 0,
+                    output: activations.attended.deviceAddress,
+                    partial: workspace.partial.deviceAddress,
+                    counters: workspace.counters.deviceAddress,
+                    epsilon: Float(configuration.normEpsilon),
+                    scale: 1 / Float(configuration.headDim).squareRoot(),
+                    stride: Int32(activations.heads.shape[1]),
+                    tableStride: Int32(parameters.blocksEach),
+                    queryHeads: Int32(configuration.headCount),
+                    kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
+                    window: Int32(configuration.slidingWindows[index] ?? 0)),
+                headDim: configuration.headDim, sequences: columns, on: stream)
+            for layer in block.behindAttention {
+                try layer.launch(columns: columns, kernels, on: stream)
+            }
+        }
+        try head.launch(columns: columns, kernels, on: stream)
+        try kernels.choose(
+            LikeliestArguments(
+                logits: activations.logits.deviceAddress, best: activations.best.deviceAddress,
+                vocabulary: Int32(activations.logits.shape[1]), unused: 0), columns: columns,
+            on: stream)
+    }
+
+    /// Where the splits of the attention meet.
+    struct Workspace {
+        /// float32, see `AttentionArguments`.
+        let partial: Tensor
+        /// int32 `[sequences, kvHeads]`, zero between steps.
+        let counters: Tensor
+
+        init(_ configuration: ModelConfiguration, columns: Int, splits: Int, on device: Device)
+            throws
+        {
+            let heads = columns * configuration.headCount * splits
+            partial = try Tensor.uninitialized([heads * (configuration.headDim + 2)], on: device)
+            counters = try Tensor.zeros(
+                [columns * configuration.keyValueHeadCount], .int32, on: device)
+        }
+    }
+}

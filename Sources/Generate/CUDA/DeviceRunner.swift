@@ -1,0 +1,114 @@
+// Decoding on a GPU is bound by the bytes of the weights, if nothing else takes time: a step is one graph of kernels that was
+// captured once for its number of sequences, and the host sends it what the sequences are. Prompts, which are bound by
+// arithmetic, go through libtorch.
+import Artifacts
+import Kernels
+import Models
+import Tensors
+
+/// Runs a model on a GPU.
+package final class DeviceRunner: StepRunner {
+    private let device: DeviceModel
+    private let cache: PagedCache
+    private let prompts: ModelRunner
+    /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
+    private let cosines: [Float]
+    private let sines: [Float]
+    private var steps: [Shape: Step] = [:]
+
+    /// What a graph is captured for.
+    private struct Shape: Hashable {
+        let columns: Int
+        /// A power of two.
+        let splits: Int
+    }
+
+    private struct Step {
+        let graph: CUDAGraph
+        let workspace: DeviceModel.Workspace
+    }
+
+    package init(_ device: DeviceModel, blocks: Int) throws {
+        self.device = device
+        let configuration = device.model.configuration
+        cache = try PagedCache(
+            configuration, blocks: blocks, blockTokens: 64, as: .bfloat16, on: device.model.device)
+        prompts = ModelRunner(device.model, cache)
+        let positions = min(configuration.maxPositions, blocks * 64)
+        let angles = try RotaryTables(configuration, type: .float32, device: .cpu)
+            .angles(at: 0..<positions)
+        cosines = try angles.cosines.elements()
+        sines = try angles.sines.elements()
+    }
+
+    package var blocks: Int { cache.blocks }
+    package var blockTokens: Int { cache.blockTokens }
+
+    package func logits(of step: Scheduler.Step) throws -> Tensor {
+        let single = step.items.filter { $0.tokens.count == 1 }
+        let longer = step.items.filter { $0.tokens.count > 1 }
+        var rows: [RequestID: Tensor] = [:]
+        if !longer.isEmpty {
+            let values = try prompts.logits(of: .init(items: longer, preempted: []))
+                .converted(to: .float32)
+            for (index, item) in longer.filter(\.predicts).enumerated() {
+                rows[item.request] = try values.narrowed(0, index..<index + 1)
+            }
+        }
+        for start in stride(from: 0, to: single.count, by: DeviceKernels.maxColumns) {
+            let items = Array(single[start..<min(start + DeviceKernels.maxColumns, single.count)])
+            try decode(items)
+            let logits = try device.activations.logits.narrowed(0, 0..<items.count)
+            // A step that only decodes hands out its memory, which the next one writes.
+            if items.count == step.items.count, items.allSatisfy(\.predicts) { return logits }
+            let values = try logits.copied()
+            for (index, item) in items.enumerated() where item.predicts {
+                rows[item.request] = try values.narrowed(0, index..<index + 1)
+            }
+        }
+        let wanted = step.items.filter(\.predicts).map { item in
+            guard let row = rows[item.request] else {
+                preconditionFailure("\(item.request) was computed")
+            }
+            return row
+        }
+        guard !wanted.isEmpty else {
+            return try Tensor.zeros(
+                [0, device.model.configuration.vocabularySize], on: device.model.device)
+        }
+        return try Tensor.concatenated(wanted, along: 0)
+    }
+
+    /// Computes the logits behind one token of each item, into the activations.
+    private func decode(_ items: [Scheduler.Item]) throws {
+        let half = device.model.configuration.headDim / 2
+        let columns = items.map { item in
+            DeviceActivations.Parameters.Column(
+                token: item.tokens[0], position: Int32(item.start),
+                cosines: cosines[item.start * half..<(item.start + 1) * half],
+                sines: sines[item.start * half..<(item.start + 1) * half], blocks: item.blocks)
+        }
+        try device.activations.parameters.set(columns, on: device.stream)
+        let longest = items.map(\.start).max() ?? 0
+        var splits = 1
+        while splits * DeviceKernels.splitTokens <= longest { splits *= 2 }
+        try graph(Shape(columns: items.count, splits: splits)).launch(on: device.stream)
+    }
+
+    private func graph(_ shape: Shape) throws -> CUDAGraph {
+        if let known = steps[shape] { return known.graph }
+        let workspace = try DeviceModel.Workspace(
+            device.model.configuration, columns: shape.columns, splits: shape.splits,
+            on: device.model.device)
+        func queue() throws {
+            try device.queue(
+                columns: shape.columns, splits: shape.splits, workspace: workspace,
+                memory: cache.memory(ofLayer:))
+        }
+        // Kernels are compiled and loaded outside of the capture.
+        try queue()
+        let graph = try device.stream.capture(queue)
+        steps[shape] = Step(graph: graph, workspace: workspace)
+        return graph
+    }
+}

@@ -1,0 +1,58 @@
+import Models
+import Tensors
+
+/// What computes a model's steps where it is, chosen in one place: the CPU's own routines, the GPU's own kernels, or
+/// libtorch for a model that the kernels do not know.
+package final class Executor {
+    package enum Backend {
+        case host(HostModel)
+        case device(DeviceModel)
+        /// Right, and slower.
+        case libtorch(reason: String)
+    }
+
+    package let model: CausalLanguageModel
+    package let backend: Backend
+
+    /// - Throws: where a GPU's kernels would do and cannot be had: without a compiler for them, on an old GPU.
+    package init(_ model: CausalLanguageModel) throws {
+        self.model = model
+        if model.device == .cpu {
+            backend = .host(try HostModel(model))
+            return
+        }
+        do {
+            backend = .device(try DeviceModel(model))
+        } catch let error as DeviceModelError {
+            backend = .libtorch(reason: error.description)
+        }
+    }
+
+    package static let blockTokens = 64
+
+    /// A runner with a cache of its own, of blocks of 64 tokens.
+    package func runner(blocks: Int) throws -> any StepRunner {
+        switch backend {
+        case .host(let host):
+            try HostRunner(host, blocks: blocks, blockTokens: Self.blockTokens)
+        case .device(let device): try DeviceRunner(device, blocks: blocks)
+        case .libtorch: try ModelRunner(model, blocks: blocks, blockTokens: Self.blockTokens)
+        }
+    }
+
+    /// What is slower than it could be, and why; `nil` where nothing is.
+    package var note: String? {
+        switch backend {
+        case .host(let host):
+            // By their kinds alone: sizes differ from matrix to matrix.
+            let kinds = Set(host.contractedByLibtorch.map { String($0.prefix { $0 != "(" }) })
+            return kinds.isEmpty
+                ? nil
+                : "contracted by libtorch, without a routine of their own: "
+                    + kinds.sorted().joined(separator: ", ")
+        case .device: return nil
+        case .libtorch(let reason):
+            return "decoded by libtorch, without kernels of our own: \(reason)"
+        }
+    }
+}
