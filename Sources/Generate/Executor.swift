@@ -31,12 +31,14 @@ package final class Executor {
     package static let blockTokens = 64
 
     /// A runner with a cache of its own, of blocks of 64 tokens.
-    package func runner(blocks: Int) throws -> any StepRunner {
+    /// - Parameter noise: seed of what the cache holds at first, for measurements.
+    package func runner(blocks: Int, noise: UInt64? = nil) throws -> any StepRunner {
         switch backend {
         case .host(let host):
-            try HostRunner(host, blocks: blocks, blockTokens: Self.blockTokens)
-        case .device(let device): try DeviceRunner(device, blocks: blocks)
-        case .libtorch: try ModelRunner(model, blocks: blocks, blockTokens: Self.blockTokens)
+            try HostRunner(host, blocks: blocks, blockTokens: Self.blockTokens, noise: noise)
+        case .device(let device): try DeviceRunner(device, blocks: blocks, noise: noise)
+        case .libtorch:
+            try ModelRunner(model, blocks: blocks, blockTokens: Self.blockTokens, noise: noise)
         }
     }
 

@@ -4,7 +4,7 @@ import Tensors
 /// A decoder-only Transformer with its weights, dense or compressed.
 package struct CausalLanguageModel {
     package let configuration: ModelConfiguration
-    package let blocks: [DecoderBlock]
+    package internal(set) var blocks: [DecoderBlock]
     package let ends: ModelEnds
     package let rotary: RotaryTables
     /// Values of the blocks' linear layers as they are stored; biases, embedding and head excluded. What

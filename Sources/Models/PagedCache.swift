@@ -18,18 +18,19 @@ package final class PagedCache {
             * configuration.headDim * type.byteCount
     }
 
+    /// - Parameter noise: seed of what is in it at first, for measurements; nothing if `nil`.
     package init(
         _ configuration: ModelConfiguration, blocks: Int, blockTokens: Int, as type: ElementType,
-        on device: Device
+        on device: Device, noise: UInt64? = nil
     ) throws {
         (self.blocks, self.blockTokens) = (blocks, blockTokens)
         let shape = [blocks, configuration.keyValueHeadCount, blockTokens, configuration.headDim]
-        keys = try (0..<configuration.layerCount).map { _ in
-            try Tensor.zeros(shape, type, on: device)
+        func memory(_ index: Int) throws -> Tensor {
+            guard let noise else { return try Tensor.zeros(shape, type, on: device) }
+            return try Tensor.noise(shape, seed: noise &+ UInt64(index), type, on: device)
         }
-        values = try (0..<configuration.layerCount).map { _ in
-            try Tensor.zeros(shape, type, on: device)
-        }
+        keys = try (0..<configuration.layerCount).map { try memory(2 * $0) }
+        values = try (0..<configuration.layerCount).map { try memory(2 * $0 + 1) }
     }
 
     /// Writes what tokens are remembered by.

@@ -50,7 +50,7 @@ typedef struct {
     unsigned long long keyScales;  // float [blocks, kvHeads, 64], where keys and values are fp8
     unsigned long long valueScales;
     unsigned long long output;     // bfloat16 [sequences, heads · headDim]
-    unsigned long long partial;    // float [sequences, kvHeads, splits, group, headDim + 2]: all sums, then all maxima and totals
+    unsigned long long partial;    // float [sequences, kvHeads, splits · group · (headDim + 4)]: sums, then maxima and totals
     unsigned long long counters;   // int [sequences, kvHeads], zero before and after
     float epsilon, scale;
     int stride, tableStride, queryHeads, kvHeads, splits, window;

@@ -14,11 +14,13 @@ package final class HostRunner: StepRunner {
     private let activations = Scratch()
     private let scratch = Scratch()
 
-    package init(_ host: HostModel, blocks: Int, blockTokens: Int = 64) throws {
+    package init(
+        _ host: HostModel, blocks: Int, blockTokens: Int = 64, noise: UInt64? = nil
+    ) throws {
         self.host = host
         cache = try PagedCache(
             host.model.configuration, blocks: blocks, blockTokens: blockTokens, as: .float32,
-            on: .cpu)
+            on: .cpu, noise: noise)
         prompts = ModelRunner(host.model, cache)
     }
 

@@ -90,7 +90,7 @@ final class DeviceKernels {
         let (queries, states) = (16 * headDim * 2, Self.attentionWarps * 128)
         let stage = Self.attentionWarps * 2 * 16 * headDim * 2
         // Several blocks share a multiprocessor, or one has it for itself.
-        let stages = isCrowded ? 2 : min(5, (device.sharedMemoryPerBlock - 8_192) / stage)
+        let stages = isCrowded ? 2 : min(3, (device.sharedMemoryPerBlock - 8_192) / stage)
         let shape = AttentionShape(headDim: headDim, stages: stages)
         if let known = attention[shape] { return known }
         let made = try variant(

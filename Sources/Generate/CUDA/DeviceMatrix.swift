@@ -20,7 +20,7 @@ struct DeviceMatrix {
         self.rows = shape[0] + missing.rows
         columns = shape[1] + missing.columns
         let whole =
-            missing == (0, 0) ? matrix : try matrix.padded([0, missing.columns, 0, missing.rows])
+            missing == (0, 0) ? matrix : try matrix.padded([missing.columns, missing.rows])
         tensor = try whole.contiguous()
     }
 

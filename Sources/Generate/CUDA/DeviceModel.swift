@@ -168,7 +168,7 @@ package final class DeviceModel {
             throws
         {
             let heads = columns * configuration.headCount * splits
-            partial = try Tensor.uninitialized([heads * (configuration.headDim + 2)], on: device)
+            partial = try Tensor.uninitialized([heads * (configuration.headDim + 4)], on: device)
             counters = try Tensor.zeros(
                 [columns * configuration.keyValueHeadCount], .int32, on: device)
         }

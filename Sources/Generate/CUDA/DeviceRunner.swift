@@ -28,11 +28,12 @@ package final class DeviceRunner: StepRunner {
         let workspace: DeviceModel.Workspace
     }
 
-    package init(_ device: DeviceModel, blocks: Int) throws {
+    package init(_ device: DeviceModel, blocks: Int, noise: UInt64? = nil) throws {
         self.device = device
         let configuration = device.model.configuration
         cache = try PagedCache(
-            configuration, blocks: blocks, blockTokens: 64, as: .bfloat16, on: device.model.device)
+            configuration, blocks: blocks, blockTokens: 64, as: .bfloat16, on: device.model.device,
+            noise: noise)
         prompts = ModelRunner(device.model, cache)
         let positions = min(configuration.maxPositions, blocks * 64)
         let angles = try RotaryTables(configuration, type: .float32, device: .cpu)

@@ -106,19 +106,24 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
     const int split = blockIdx.x, head = blockIdx.y, sequence = blockIdx.z, group = a.queryHeads / a.kvHeads;
     letNextBegin();
+    // A lane has a block of the split's each: what is loaded for every tile would be waited for every time.
+    const int ownBlock = split * (SPLIT / BLOCK) + lane;
+    const int blockOfLane = lane < SPLIT / BLOCK && ownBlock < a.tableStride ? ((const int *)a.tables)[(u64)sequence * a.tableStride + ownBlock] : 0;
     const int position = ((const int *)a.positions)[sequence];
     const int lowest = a.window ? max(0, position + 1 - a.window) : 0;
     const int firstSplit = lowest / SPLIT, lastSplit = position / SPLIT, active = lastSplit - firstSplit + 1;
     if (split < firstSplit || split > lastSplit) return;
     const int begin = max(split * SPLIT, lowest) / TILE * TILE, end = min((split + 1) * SPLIT, position + 1);
     const int tiles = (end - begin + TILE - 1) / TILE;
-    const int *table = (const int *)a.tables + (u64)sequence * a.tableStride;
     u8 *own = memory + warp * STAGES * STAGE;
     const u32 ring = sharedAddress(own);
     u16 *queries = (u16 *)(memory + WARPS * STAGES * STAGE);  // [16][D]
     float *states = (float *)(queries + 16 * D);              // [warp][row of 16]: maximum, sum
 
-    auto row = [&](int token) { return ((u64)table[token / BLOCK] * a.kvHeads + head) * BLOCK + token % BLOCK; };
+    auto row = [&](int token) {  // of the cache; a warp asks together
+        const int block = __shfl_sync(~0u, blockOfLane, token / BLOCK % (SPLIT / BLOCK));
+        return ((u64)block * a.kvHeads + head) * BLOCK + token % BLOCK;
+    };
     int issued = 0;
     auto copyTile = [&]() {
         const int tile = issued * WARPS + warp;
@@ -320,7 +325,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
     }
     __syncthreads();
     const u64 whole = (u64)sequence * a.kvHeads + head;
-    float *partial = (float *)a.partial + (whole * a.splits) * group * (D + 2), *levels = partial + (u64)a.splits * group * D;
+    float *partial = (float *)a.partial + (whole * a.splits) * group * (D + 4), *levels = partial + (u64)a.splits * group * D;
     u16 *result = (u16 *)a.output + ((u64)sequence * a.queryHeads + head * group) * D;
     for (int index = threadIdx.x; index < group * D; index += WARPS * 32) {
         const int r = index / D, dim = index % D;

@@ -1,0 +1,213 @@
+import Artifacts
+import Kernels
+import TensorNetworks
+import Tensors
+import Testing
+
+@testable import Generate
+@testable import Models
+
+/// Models as the GPU's kernels can run them: heads of 64 and 128, groups, norms, biases, windows, ranks of any number.
+enum DeviceTestModel: String, CaseIterable {
+    case qwen3, qwen2, mistral, wide
+
+    var configuration: String {
+        switch self {
+        case .qwen3:
+            """
+            {"model_type": "qwen3", "vocab_size": 1003, "hidden_size": 256, "intermediate_size": 712,
+             "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
+             "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "tie_word_embeddings": true}
+            """
+        case .qwen2:
+            """
+            {"model_type": "qwen2", "vocab_size": 517, "hidden_size": 192, "intermediate_size": 200,
+             "num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 3,
+             "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": false}
+            """
+        case .mistral:
+            """
+            {"model_type": "mistral", "vocab_size": 300, "hidden_size": 256, "intermediate_size": 336,
+             "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 1,
+             "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "sliding_window": 70,
+             "tie_word_embeddings": false}
+            """
+        case .wide:
+            """
+            {"model_type": "qwen3", "vocab_size": 2048, "hidden_size": 1024, "intermediate_size": 1544,
+             "num_hidden_layers": 2, "num_attention_heads": 16, "num_key_value_heads": 2, "head_dim": 128,
+             "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "tie_word_embeddings": false}
+            """
+        }
+    }
+
+    /// - Parameter rank: of pairs in place of every second dense matrix of a block, gate and up together; `nil` without.
+    func model(
+        rank: Int? = nil, as type: ElementType, on device: Device
+    ) throws -> CausalLanguageModel {
+        let configuration = try ModelConfiguration(parsing: Array(configuration.utf8))
+        var tensors: [String: Tensor] = [:]
+        for (index, tensor) in configuration.expectedTensors.enumerated() {
+            let noise = try Tensor.normal(tensor.shape, seed: UInt64(index + 1))
+            let scale = 1 / Double(tensor.shape.last ?? 1).squareRoot()
+            tensors[tensor.name] =
+                try (tensor.shape.count > 1 ? noise * scale : noise * 0.1 + 1)
+                .converted(to: .bfloat16)
+        }
+        let dense = try CausalLanguageModel(
+            .tensors(tensors, nil), configuration, as: type, on: device)
+        guard let rank else { return dense }
+        var model = dense
+        for index in model.blocks.indices {
+            for (place, projection) in [Projection.query, .key, .output, .gate, .up, .down]
+                .enumerated()
+            {
+                guard index % 2 == 0 || place % 2 == 0 || [.gate, .up].contains(projection) else {
+                    continue
+                }
+                let linear = model.blocks[index][projection]
+                let matrix = try linear.weight.dense()
+                let (rows, columns) = (matrix.shape[0], matrix.shape[1])
+                func factor(_ shape: [Int], _ seed: Int) throws -> Tensor {
+                    try
+                        (Tensor.normal(shape, seed: UInt64(1_000 * index + 10 * place + seed))
+                        * (1 / Double(shape[1]).squareRoot()))
+                        .converted(to: .bfloat16).to(type, device)
+                }
+                let ranks = rank + 3 * place
+                model.blocks[index][projection] = Linear(
+                    .network(
+                        .lowRank(
+                            try LowRank(
+                                output: factor([rows, ranks], 1),
+                                input: factor([ranks, columns], 2)))),
+                    bias: linear.bias)
+            }
+        }
+        return model
+    }
+}
+
+@Suite("What the GPU's kernels cannot run is said")
+struct DeviceModelSupportTests {
+    @Test("models that they run", arguments: DeviceTestModel.allCases)
+    func supported(_ model: DeviceTestModel) throws {
+        #expect(try DeviceModel.unsupported(model.model(as: .bfloat16, on: .cpu)) == nil)
+        #expect(try DeviceModel.unsupported(model.model(rank: 21, as: .bfloat16, on: .cpu)) == nil)
+    }
+
+    @Test("float32 weights")
+    func float32() throws {
+        let model = try DeviceTestModel.qwen3.model(as: .float32, on: .cpu)
+        #expect(DeviceModel.unsupported(model) == "weights of F32, not bfloat16")
+    }
+
+    @Test("formats without a kernel are named")
+    func formats() throws {
+        var model = try DeviceTestModel.qwen3.model(as: .bfloat16, on: .cpu)
+        let tucker = try Factorization.random(
+            .tucker(TensorModes(output: [16, 16], input: [16, 16]), ranks: [4, 4, 4, 4]),
+            rows: 256, columns: 256, seed: 1, as: .bfloat16, on: .cpu)
+        model.blocks[1][.query] = Linear(.network(tucker))
+        #expect(DeviceModel.unsupported(model) == "formats without a kernel: tucker")
+    }
+}
+
+@Suite("Decode steps on a GPU", .enabled(if: DeviceTestMachine.hasDevice, "there is no GPU"))
+struct DeviceRunnerTests {
+    /// One token behind `contexts[i]` others, the blocks in disorder.
+    private func step(_ contexts: [Int], vocabulary: Int, only: Int? = nil) -> Scheduler.Step {
+        var next = 0
+        var items: [Scheduler.Item] = []
+        for (index, context) in contexts.enumerated() {
+            let count = context / 64 + 1
+            let blocks = (next..<next + count).map { $0 ^ 1 }
+            next += count
+            guard only == nil || only == index else { continue }
+            items.append(
+                .init(
+                    request: RequestID(index), tokens: [Int32((index * 37 + 5) % vocabulary)],
+                    start: context, blocks: blocks, predicts: true))
+        }
+        return .init(items: items, preempted: [])
+    }
+
+    private let contexts = [0, 1, 63, 64, 130, 511, 512, 700, 1_023, 1_500]
+
+    private func blocks(_ contexts: [Int]) -> Int { contexts.reduce(2) { $0 + $1 / 64 + 1 } }
+
+    @Test(
+        "logits are those of libtorch in float32, within bfloat16's rounding",
+        arguments: DeviceTestModel.allCases, [nil, 21, 40])
+    func logits(_ which: DeviceTestModel, rank: Int?) throws {
+        let device = Device.cuda(0)
+        let model = try which.model(rank: rank, as: .bfloat16, on: device)
+        let exact = try which.model(rank: rank, as: .float32, on: device)
+        let count = blocks(contexts)
+        let runner = try Executor(model).runner(blocks: count, noise: 3)
+        #expect(runner is DeviceRunner)
+        let reference = try ModelRunner(exact, blocks: count, noise: 3)
+        let vocabulary = model.configuration.vocabularySize
+        for contexts in [Array(contexts.prefix(1)), contexts, contexts + contexts] {
+            guard blocks(contexts) <= count else { continue }
+            let step = step(contexts, vocabulary: vocabulary)
+            let found = try runner.logits(of: step)
+            let expected = try reference.logits(of: step)
+            let error = try (found - expected).norm().scalar()
+            let size = try expected.norm().scalar()
+            // Some dozen roundings of half a unit in 2^8 each on the way, added as errors are.
+            #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+        }
+    }
+
+    @Test("a sequence's bits do not depend on its neighbours", arguments: [nil, 40])
+    func invariance(rank: Int?) throws {
+        let model = try DeviceTestModel.wide.model(rank: rank, as: .bfloat16, on: .cuda(0))
+        let many = (0..<40).map { ($0 * 97) % 900 }
+        let runner = try Executor(model).runner(blocks: blocks(many), noise: 3)
+        let vocabulary = model.configuration.vocabularySize
+        let together = try runner.logits(of: step(many, vocabulary: vocabulary)).copied()
+        for index in stride(from: 0, to: many.count, by: 7) {
+            let alone = try runner.logits(of: step(many, vocabulary: vocabulary, only: index))
+            #expect(
+                try alone.elements(as: Float.self)
+                    == together.narrowed(0, index..<index + 1).elements(as: Float.self))
+        }
+    }
+
+    @Test("prompts and single tokens in one step")
+    func mixed() throws {
+        let model = try DeviceTestModel.qwen3.model(as: .bfloat16, on: .cuda(0))
+        let runner = try Executor(model).runner(blocks: 8)
+        let reference = try ModelRunner(model, blocks: 8)
+        let prompt = (0..<70).map { Int32($0 * 11 % 1_003) }
+        func items(_ last: Int) -> [Scheduler.Item] {
+            [
+                .init(
+                    request: RequestID(0), tokens: [prompt[last]], start: last, blocks: [3, 1],
+                    predicts: true),
+                .init(
+                    request: RequestID(1), tokens: prompt, start: 0, blocks: [0, 5], predicts: true),
+            ]
+        }
+        let first = Scheduler.Step(
+            items: [
+                .init(
+                    request: RequestID(0), tokens: Array(prompt.prefix(66)), start: 0,
+                    blocks: [3, 1], predicts: false)
+            ], preempted: [])
+        for runner in [runner, reference] { _ = try runner.logits(of: first) }
+        let step = Scheduler.Step(items: items(66), preempted: [])
+        let (found, expected) = (try runner.logits(of: step), try reference.logits(of: step))
+        #expect(found.shape == [2, 1_003])
+        let error = try (found - expected.converted(to: .float32)).norm().scalar()
+        let size = try expected.converted(to: .float32).norm().scalar()
+        #expect(error / size < 12 * ElementType.bfloat16.roundoff)
+    }
+}
+
+enum DeviceTestMachine {
+    /// If a GPU is required, the answer is yes: the tests then run and fail.
+    static let hasDevice =
+        TorchRuntime.cudaDeviceCount > 0 || TestData.environment["MINIMA_REQUIRE_GPU"] == "1"
+}
