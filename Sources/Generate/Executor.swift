@@ -52,7 +52,12 @@ package final class Executor {
                 ? nil
                 : "contracted by libtorch, without a routine of their own: "
                     + kinds.sorted().joined(separator: ", ")
-        case .device: return nil
+        case .device(let device):
+            let formats = device.multipliedOut
+            return formats.isEmpty
+                ? nil
+                : "multiplied out, so that they decode as dense matrices, without a kernel of their own: "
+                    + formats.joined(separator: ", ")
         case .libtorch(let reason):
             return "decoded by libtorch, without kernels of our own: \(reason)"
         }

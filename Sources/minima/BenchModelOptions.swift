@@ -87,9 +87,7 @@ struct BenchModelOptions: ParsableArguments {
         try need.require(BenchmarkMemory.available(on: device), on: device)
         let measured = try MeasuredModel(
             CausalLanguageModel(source, configuration, as: type, on: device))
-        if let note = measured.note {
-            FileHandle.standardError.write(Data("minima: \(note)\n".utf8))
-        }
+        StandardError.note(measured.note)
         return measured
     }
 

@@ -102,8 +102,9 @@ struct GenerateCommand: ParsableCommand {
         options.stops = stop
         options.endsAtEndOfText = !ignoreEnd
         let start = Date()
-        let result = try Generator(model: model, tokenizer: tokenizer).generate(ids, options) {
-            piece in
+        let generator = Generator(model: model, tokenizer: tokenizer)
+        if !output.quiet { StandardError.note(try generator.executor().note) }
+        let result = try generator.generate(ids, options) { piece in
             try Interruption.check()
             if !output.json { FileHandle.standardOutput.write(Data(piece.utf8)) }
         }

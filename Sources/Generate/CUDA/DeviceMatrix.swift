@@ -33,7 +33,8 @@ enum DeviceWeight {
     /// `[rank, columns]`, then `[rows, rank]`; the rank padded to a multiple of 8.
     case lowRank(DeviceMatrix, DeviceMatrix)
 
-    init?(_ weight: Linear.Weight) throws {
+    /// A format without a kernel is multiplied out: it takes the dense matrix' memory and time.
+    init(_ weight: Linear.Weight) throws {
         switch weight {
         case .dense(let matrix):
             self = .dense(try DeviceMatrix(matrix))
@@ -41,7 +42,16 @@ enum DeviceWeight {
             let output = try DeviceMatrix(pair.output)
             self = .lowRank(try DeviceMatrix(pair.input, rows: output.columns), output)
         case .network, .patches:
-            return nil
+            self = .dense(try DeviceMatrix(weight.dense()))
+        }
+    }
+
+    /// The format that is multiplied out, if it is.
+    static func multipliedOut(_ weight: Linear.Weight) -> String? {
+        switch weight {
+        case .dense, .network(.lowRank): nil
+        case .network(let network): network.format.kind.rawValue
+        case .patches: "patches"
         }
     }
 }

@@ -33,11 +33,8 @@ package final class DeviceModel {
         stream = try CUDAStream(on: device)
         let weights = try model.blocks.map { block in
             try Dictionary(
-                uniqueKeysWithValues: Projection.allCases.map { projection in
-                    guard let weight = try DeviceWeight(block[projection].weight) else {
-                        throw DeviceModelError.unsupported("a format without a kernel")
-                    }
-                    return (projection, weight)
+                uniqueKeysWithValues: Projection.allCases.map {
+                    ($0, try DeviceWeight(block[$0].weight))
                 })
         }
         activations = try DeviceActivations(
@@ -72,22 +69,21 @@ package final class DeviceModel {
             [configuration.hiddenSize, configuration.queryWidth, configuration.intermediateSize]
                 .allSatisfy({ $0 % 8 == 0 })
         else { return "widths that are no multiples of 8" }
-        var formats: Set<String> = []
-        for block in model.blocks {
-            for projection in Projection.allCases {
-                let linear = block[projection]
-                switch linear.weight {
-                case .dense, .network(.lowRank): break
-                case .network(let network): formats.insert(network.format.kind.rawValue)
-                case .patches: formats.insert("patches")
-                }
-                if linear.bias != nil, [.gate, .up].contains(projection) {
-                    return "biases of gate and up"
+        let hasBiases = model.blocks.contains { block in
+            [Projection.gate, .up].contains { block[$0].bias != nil }
+        }
+        return hasBiases ? "biases of gate and up" : nil
+    }
+
+    /// Formats without a kernel: their matrices are multiplied out.
+    package var multipliedOut: [String] {
+        Set(
+            model.blocks.flatMap { block in
+                Projection.allCases.compactMap {
+                    DeviceWeight.multipliedOut(block[$0].weight)
                 }
             }
-        }
-        return formats.isEmpty
-            ? nil : "formats without a kernel: " + formats.sorted().joined(separator: ", ")
+        ).sorted()
     }
 
     /// Values of a column that stand between the two products of pairs: of layers that run together.

@@ -1,6 +1,6 @@
 /// Why the GPU's own kernels cannot run a model.
 package enum DeviceModelError: Error, Equatable, CustomStringConvertible {
-    /// A property of the model that no kernel knows, as in "formats without a kernel: tucker".
+    /// A property of the model that no kernel knows, as in "biases of gate and up".
     case unsupported(String)
     case tooManyPasses(Int, limit: Int)
 
