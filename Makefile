@@ -3,7 +3,7 @@
 # Testable imports, so that `make build` and `make test` share every compiled module.
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error -Xswiftc -enable-testing
 MINIMA := .build/release/minima
-.PHONY: help setup reference build test demo lint bench dist clean
+.PHONY: help setup reference build test demo lint bench dist clean dist-tests
 
 help:
 	@echo "make setup   install what is missing (libtorch into .deps, headers by apt), compile the shim"
@@ -39,6 +39,9 @@ bench: build reference
 
 dist: setup
 	@native/dist
+
+dist-tests: setup
+	@native/dist-tests
 
 clean:
 	rm -rf .build dist

@@ -21,6 +21,9 @@ package struct Sampler {
     /// Whether the choice is the likeliest token, whatever its lead.
     package var isGreedy: Bool { options.temperature == 0 }
 
+    /// Whether the choice depends on nothing but which token is the likeliest.
+    package var isPlain: Bool { isGreedy && options.repetitionPenalty == 1 }
+
     /// Draws one token and remembers it.
     /// - Parameter logits: one per token of the vocabulary; not empty.
     package mutating func next(_ logits: [Float]) -> Int {

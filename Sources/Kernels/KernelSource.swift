@@ -29,9 +29,10 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     /// Attention of one token per sequence over a paged cache.
     package static let attention = KernelSource(
         "attention", behindShared: PackageResources.attention_cu)
-    /// Embedding, and the likeliest token.
-    package static let ends = KernelSource("ends", behindShared: PackageResources.ends_cu)
+    /// A token's row of the embedding, ready for the first norm.
+    package static let embedding = KernelSource(
+        "embedding", behindShared: PackageResources.embedding_cu)
 
     /// Every source, for the test that compiles them for all architectures.
-    package static let all = [fill, linear, attention, ends]
+    package static let all = [fill, linear, attention, embedding]
 }

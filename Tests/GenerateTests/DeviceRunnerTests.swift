@@ -3,6 +3,7 @@ import Kernels
 import TensorNetworks
 import Tensors
 import Testing
+import Text
 
 @testable import Generate
 @testable import Models
@@ -175,10 +176,15 @@ struct DeviceRunnerTests {
                 rows: 256, columns: 256, seed: 1, as: .bfloat16, on: .cpu
             ).mapTensors { try $0.to(type, device) }
             model.blocks[1][.query] = Linear(.network(tucker))
+            // A pair beside a dense matrix of the same products.
+            let pairs = try DeviceTestModel.qwen3.model(rank: 40, as: type, on: device)
+            model.blocks[0][.up] = pairs.blocks[0][.up]
             return model
         }
         let executor = try Executor(model(.bfloat16))
-        #expect(executor.note?.hasSuffix("without a kernel of their own: tucker") == true)
+        #expect(
+            executor.note?.hasSuffix("own: mlp.up_proj beside a dense mlp.gate_proj, tucker")
+                == true)
         let step = step(contexts, vocabulary: 1_003)
         let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
         let expected = try ModelRunner(model(.float32), blocks: blocks(contexts), noise: 3)
@@ -186,6 +192,25 @@ struct DeviceRunnerTests {
         let error = try (found - expected).norm().scalar()
         let size = try expected.norm().scalar()
         #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+    }
+
+    @Test("greedy text of the shipped model is the CPU's")
+    func text() throws {
+        let tokenizer = try Tokenizer(path: TestData.tiny)
+        func generator(_ type: ElementType, _ device: Device) throws -> Generator {
+            Generator(
+                model: try CausalLanguageModel(
+                    Checkpoint(TestData.tiny), ModelConfiguration(folder: TestData.tiny), as: type,
+                    on: device), tokenizer: tokenizer)
+        }
+        let (gpu, cpu) = (try generator(.bfloat16, .cuda(0)), try generator(.float32, .cpu))
+        var options = Generator.Options()
+        options.maxTokens = 60
+        for prompt in ["Once upon a time", "The", "In the year 1850 a man named"] {
+            let ids = tokenizer.encode(prompt).map(Int.init)
+            let found = try gpu.generate(ids, options)
+            #expect(try found.text == cpu.generate(ids, options).text)
+        }
     }
 
     @Test("prompts and single tokens in one step")

@@ -63,14 +63,7 @@ typedef struct {
     unsigned long long residual;    // float [columns, width]
     unsigned long long normalized;  // bfloat16 [columns, width]: residual · gain
     unsigned long long squares;     // float [columns, SLOTS], the first of each
-    unsigned long long best;        // unsigned long long [columns]: what `likeliest` begins with
     int width, unused;
 } EmbeddingArguments;
-
-typedef struct {
-    unsigned long long logits;  // float [columns, vocabulary]
-    unsigned long long best;    // unsigned long long [columns]: the logit's order, and below it the token's, smaller ones first
-    int vocabulary, unused;
-} LikeliestArguments;
 
 #endif

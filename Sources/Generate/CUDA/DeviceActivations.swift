@@ -13,9 +13,7 @@ final class DeviceActivations {
     let middle: Tensor
     /// float32 `[columns, vocabulary]`.
     let logits: Tensor
-    /// uint64 `[columns]`.
-    let best: Tensor
-    private(set) var parameters: Parameters
+    let parameters: Parameters
 
     /// - Parameter ranks: values between factors that a column has at most.
     init(_ configuration: ModelConfiguration, ranks: Int, on device: Device) throws {
@@ -32,7 +30,6 @@ final class DeviceActivations {
         gated = try rows(configuration.intermediateSize)
         middle = try rows(max(8, ranks))
         logits = try rows(configuration.vocabularySize, .float32)
-        best = try Tensor.zeros([columns], .int64, on: device)
         parameters = try Parameters(
             headDim: configuration.headDim, blocksEach: configuration.maxPositions / 64 + 1,
             on: device)

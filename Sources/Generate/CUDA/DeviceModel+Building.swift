@@ -130,24 +130,15 @@ extension DeviceModel {
                         ], pairing: .shared, slots: slots)
                 ]
             }
-            // What a weight's rows are multiplied with in the end, behind the first factor where it is a pair.
             var (first, second, offset) = ([DeviceLayer.Part](), [DeviceLayer.Part](), 0)
-            var isScaled = true
             for weight in [gate, up] {
-                switch weight {
-                case .dense(let matrix):
-                    second.append(.init(weight: matrix, input: input, output: output))
-                    isScaled = false
-                case .lowRank(let factor, let matrix):
-                    let middle = DeviceLayer.Activation(tensor: it.middle, offset: offset)
-                    offset += factor.rows
-                    first.append(.init(weight: factor, input: input, output: middle))
-                    second.append(.init(weight: matrix, input: middle, output: output))
+                guard case .lowRank(let factor, let matrix) = weight else {
+                    preconditionFailure("gate and up are both pairs or both dense")
                 }
-            }
-            guard isScaled else {
-                throw DeviceModelError.unsupported(
-                    "a gate and an up of which one is a pair and the other is dense")
+                let middle = DeviceLayer.Activation(tensor: it.middle, offset: offset)
+                offset += factor.rows
+                first.append(.init(weight: factor, input: input, output: middle))
+                second.append(.init(weight: matrix, input: middle, output: output))
             }
             return [try layer(first, slots: slots), try layer(second, pairing: .apart)]
         }

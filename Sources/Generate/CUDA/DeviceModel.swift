@@ -14,6 +14,8 @@ package final class DeviceModel {
     let stream: CUDAStream
     let activations: DeviceActivations
     private let blocks: [Block]
+    /// Formats without a kernel: their matrices are multiplied out, and take the dense ones' memory and time.
+    package let multipliedOut: [String]
     private let head: DeviceLayer
 
     private struct Block {
@@ -31,12 +33,12 @@ package final class DeviceModel {
         let device = try CUDADevice.open(ordinal)
         kernels = try DeviceKernels(device)
         stream = try CUDAStream(on: device)
-        let weights = try model.blocks.map { block in
-            try Dictionary(
-                uniqueKeysWithValues: Projection.allCases.map {
-                    ($0, try DeviceWeight(block[$0].weight))
-                })
+        var weights: [[Projection: DeviceWeight]] = []
+        var multipliedOut: Set<String> = []
+        for block in model.blocks {
+            weights.append(try Self.weights(of: block, &multipliedOut))
         }
+        self.multipliedOut = multipliedOut.sorted()
         activations = try DeviceActivations(
             model.configuration, ranks: weights.map(Self.rankWidth).max() ?? 8, on: model.device)
         let builder = Builder(
@@ -75,15 +77,25 @@ package final class DeviceModel {
         return hasBiases ? "biases of gate and up" : nil
     }
 
-    /// Formats without a kernel: their matrices are multiplied out.
-    package var multipliedOut: [String] {
-        Set(
-            model.blocks.flatMap { block in
-                Projection.allCases.compactMap {
-                    DeviceWeight.multipliedOut(block[$0].weight)
-                }
+    /// - Parameter multipliedOut: gains the formats that no kernel knows.
+    private static func weights(
+        of block: DecoderBlock, _ multipliedOut: inout Set<String>
+    ) throws -> [Projection: DeviceWeight] {
+        var weights: [Projection: DeviceWeight] = [:]
+        for projection in Projection.allCases {
+            let weight = block[projection].weight
+            if let format = DeviceWeight.multipliedOut(weight) { multipliedOut.insert(format) }
+            weights[projection] = try DeviceWeight(weight)
+        }
+        // Gate and up are computed row by row beside one another: both as pairs or both dense.
+        for (projection, other) in [(Projection.gate, Projection.up), (.up, .gate)] {
+            if case .lowRank = weights[projection], case .dense = weights[other] {
+                multipliedOut.insert("\(projection.rawValue) beside a dense \(other.rawValue)")
+                weights[projection] = .dense(
+                    try DeviceMatrix(block[projection].weight.dense()))
             }
-        ).sorted()
+        }
+        return weights
     }
 
     /// Values of a column that stand between the two products of pairs: of layers that run together.
@@ -114,7 +126,7 @@ package final class DeviceModel {
                 residual: activations.residual.stream.deviceAddress,
                 normalized: activations.residual.normalized.deviceAddress,
                 squares: activations.residual.squares.deviceAddress,
-                best: activations.best.deviceAddress, width: Int32(configuration.hiddenSize),
+                width: Int32(configuration.hiddenSize),
                 unused: 0), columns: columns, on: stream)
         for (index, block) in blocks.enumerated() {
             for layer in block.beforeAttention {
@@ -146,27 +158,23 @@ package final class DeviceModel {
             }
         }
         try head.launch(columns: columns, kernels, on: stream)
-        try kernels.choose(
-            LikeliestArguments(
-                logits: activations.logits.deviceAddress, best: activations.best.deviceAddress,
-                vocabulary: Int32(activations.logits.shape[1]), unused: 0), columns: columns,
-            on: stream)
     }
 
     /// Where the splits of the attention meet.
     struct Workspace {
+        /// Sequences times splits of each, at most.
+        let pieces: Int
         /// float32, see `AttentionArguments`.
         let partial: Tensor
         /// int32 `[sequences, kvHeads]`, zero between steps.
         let counters: Tensor
 
-        init(_ configuration: ModelConfiguration, columns: Int, splits: Int, on device: Device)
-            throws
-        {
-            let heads = columns * configuration.headCount * splits
-            partial = try Tensor.uninitialized([heads * (configuration.headDim + 4)], on: device)
+        init(_ configuration: ModelConfiguration, pieces: Int, on device: Device) throws {
+            self.pieces = pieces
+            partial = try Tensor.uninitialized(
+                [pieces * configuration.headCount * (configuration.headDim + 4)], on: device)
             counters = try Tensor.zeros(
-                [columns * configuration.keyValueHeadCount], .int32, on: device)
+                [DeviceKernels.maxColumns * configuration.keyValueHeadCount], .int32, on: device)
         }
     }
 }

@@ -14,18 +14,15 @@ package final class DeviceRunner: StepRunner {
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
-    private var steps: [Shape: Step] = [:]
+    private var graphs: [Shape: CUDAGraph] = [:]
+    /// One for all graphs, which know its address.
+    private var workspace: DeviceModel.Workspace
 
     /// What a graph is captured for.
     private struct Shape: Hashable {
         let columns: Int
         /// A power of two.
         let splits: Int
-    }
-
-    private struct Step {
-        let graph: CUDAGraph
-        let workspace: DeviceModel.Workspace
     }
 
     package init(_ device: DeviceModel, blocks: Int, noise: UInt64? = nil) throws {
@@ -40,6 +37,7 @@ package final class DeviceRunner: StepRunner {
             .angles(at: 0..<positions)
         cosines = try angles.cosines.elements()
         sines = try angles.sines.elements()
+        workspace = try DeviceModel.Workspace(configuration, pieces: 64, on: device.model.device)
     }
 
     package var blocks: Int { cache.blocks }
@@ -97,10 +95,15 @@ package final class DeviceRunner: StepRunner {
     }
 
     private func graph(_ shape: Shape) throws -> CUDAGraph {
-        if let known = steps[shape] { return known.graph }
-        let workspace = try DeviceModel.Workspace(
-            device.model.configuration, columns: shape.columns, splits: shape.splits,
-            on: device.model.device)
+        let pieces = shape.columns * shape.splits
+        if pieces > workspace.pieces {
+            // What was captured writes to the old one.
+            graphs.removeAll()
+            workspace = try DeviceModel.Workspace(
+                device.model.configuration, pieces: max(pieces, 2 * workspace.pieces),
+                on: device.model.device)
+        }
+        if let known = graphs[shape] { return known }
         func queue() throws {
             try device.queue(
                 columns: shape.columns, splits: shape.splits, workspace: workspace,
@@ -109,7 +112,7 @@ package final class DeviceRunner: StepRunner {
         // Kernels are compiled and loaded outside of the capture.
         try queue()
         let graph = try device.stream.capture(queue)
-        steps[shape] = Step(graph: graph, workspace: workspace)
+        graphs[shape] = graph
         return graph
     }
 }

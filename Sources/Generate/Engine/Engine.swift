@@ -16,6 +16,14 @@ package final class Engine {
         case failed(RequestID, any Error)
     }
 
+    /// What a step says of a request's next token.
+    private enum Prediction {
+        /// The likeliest, which is all that was asked for.
+        case token(Int)
+        case logits([Float])
+        case notFinite
+    }
+
     private struct Answer {
         var sampler: Sampler
         var decoder: StreamingDecoder
@@ -23,6 +31,16 @@ package final class Engine {
         let endTokens: Set<Int>
         var tokens: [Int] = []
         var text = ""
+
+        mutating func choose(_ prediction: Prediction) throws -> Int {
+            switch prediction {
+            case .token(let token): return token
+            case .notFinite: throw GenerateError.notFinite
+            case .logits(let logits):
+                guard logits.allSatisfy(\.isFinite) else { throw GenerateError.notFinite }
+                return sampler.next(logits)
+            }
+        }
 
         /// - Returns: text that has become certain.
         mutating func admit(_ token: Int) throws -> String {
@@ -100,18 +118,17 @@ package final class Engine {
     /// Computes one step. What fails in it fails the requests that were part of it, and no others.
     package func step() -> [Event] {
         guard let step = scheduler.next() else { return [] }
-        let logits: [RequestID: [Float]]
+        let predictions: [RequestID: Prediction]
         do {
-            logits = try predictions(of: step)
+            predictions = try self.predictions(of: step)
         } catch {
             scheduler.abandon()
             return step.items.map { fail($0.request, error) }
         }
         var (events, predicted) = ([Event](), [RequestID: Int32]())
-        for (id, row) in logits.sorted(by: { $0.key < $1.key }) {
+        for (id, prediction) in predictions.sorted(by: { $0.key < $1.key }) {
             do {
-                guard row.allSatisfy(\.isFinite) else { throw GenerateError.notFinite }
-                guard let token = answers[id]?.sampler.next(row) else { continue }
+                guard let token = try answers[id]?.choose(prediction) else { continue }
                 if answers[id]?.endTokens.contains(token) == true {
                     events += finish(id, .stop)
                     continue
@@ -130,16 +147,30 @@ package final class Engine {
         return events
     }
 
-    private func predictions(of step: Scheduler.Step) throws -> [RequestID: [Float]] {
+    /// Where the likeliest token is all that is asked for, logits stay on the device that has them.
+    private func predictions(of step: Scheduler.Step) throws -> [RequestID: Prediction] {
         let wanted = step.items.filter(\.predicts).map(\.request)
         let logits = try runner.logits(of: step)
-        guard !wanted.isEmpty else { return [:] }
-        let values = try logits.elements(as: Float.self)
-        let width = values.count / wanted.count
-        return Dictionary(
-            uniqueKeysWithValues: wanted.enumerated().map { index, id in
-                (id, Array(values[index * width..<(index + 1) * width]))
-            })
+        let isPlain = wanted.map { answers[$0]?.sampler.isPlain ?? true }
+        var predictions: [RequestID: Prediction] = [:]
+        if isPlain.contains(true) {
+            // Of a row with what is no number, this is what is found.
+            let best = try logits.argmax(1)
+            let values = try logits.gathered(best.unsqueezed(1), along: 1).elements(as: Float.self)
+            let tokens = try best.elements(as: Int.self)
+            for (index, id) in wanted.enumerated() where isPlain[index] {
+                predictions[id] = values[index].isFinite ? .token(tokens[index]) : .notFinite
+            }
+        }
+        let others = wanted.indices.filter { !isPlain[$0] }
+        guard !others.isEmpty else { return predictions }
+        let places = try Tensor(others, shape: [others.count], on: logits.device)
+        let values = try logits.selecting(places, along: 0).elements(as: Float.self)
+        let width = values.count / others.count
+        for (row, index) in others.enumerated() {
+            predictions[wanted[index]] = .logits(Array(values[row * width..<(row + 1) * width]))
+        }
+        return predictions
     }
 
     private func finish(_ id: RequestID, _ reason: Generator.FinishReason) -> [Event] {

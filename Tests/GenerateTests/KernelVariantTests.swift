@@ -1,0 +1,61 @@
+import Foundation
+import Kernels
+import Testing
+
+@testable import Generate
+
+@Suite("Variants of kernels")
+struct KernelVariantTests {
+    /// Shared memory of a block, by architecture: A100, RTX 4090, H100 and H200, B200.
+    static let machines = [
+        ("sm_80", 166_912), ("sm_89", 101_376), ("sm_90a", 232_448), ("sm_100a", 232_448),
+    ]
+
+    private static let hasCompiler: Bool = {
+        do {
+            _ = try KernelCompiler(cacheFolder: NSTemporaryDirectory())
+            return true
+        } catch {
+            return TestData.environment["MINIMA_REQUIRE_REFERENCE"] == "1"
+        }
+    }()
+
+    private func variants(_ available: Int) -> [KernelVariant] {
+        [1, 7, 56].map { .linear(columns: $0, available: available) }
+            + [64, 128].flatMap { headDim in
+                [true, false].map {
+                    .attention(headDim: headDim, isCrowded: $0, available: available)
+                }
+            }
+    }
+
+    @Test("fit into the memory that there is, and fill it", arguments: machines)
+    func memory(_ architecture: String, _ available: Int) {
+        for columns in KernelVariant.columns {
+            let variant = KernelVariant.linear(columns: columns, available: available)
+            #expect(variant.sharedMemory + 2_048 <= available)
+            #expect(variant.defines["COLUMNS"] == "\(columns)")
+        }
+        for variant in variants(available) { #expect(variant.sharedMemory <= available) }
+    }
+
+    @Test("as many columns as the step has, or the next that there are")
+    func columns() {
+        let variant = KernelVariant.linear(columns: 9, available: 232_448)
+        #expect(variant.defines["COLUMNS"] == "16")
+    }
+
+    @Test(
+        "compile", .enabled(if: hasCompiler, "NVRTC is not there (make reference)"),
+        arguments: machines)
+    func compilation(_ architecture: String, _ available: Int) throws {
+        let folder = NSTemporaryDirectory() + "minima-variants-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let compiler = try KernelCompiler(cacheFolder: folder)
+        for variant in variants(available) {
+            let compiled = try compiler.compile(
+                variant.source, for: architecture, defines: variant.defines)
+            #expect(!compiled.image.isEmpty)
+        }
+    }
+}
