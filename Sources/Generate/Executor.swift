@@ -1,3 +1,4 @@
+import CCUDA
 import Models
 import Tensors
 
@@ -28,7 +29,8 @@ package final class Executor {
         }
     }
 
-    package static let blockTokens = 64
+    /// As the GPU's kernels have it, which are compiled for it.
+    package static let blockTokens = Int(BLOCK_TOKENS)
 
     /// A runner with a cache of its own, of blocks of 64 tokens.
     /// - Parameter noise: seed of what the cache holds at first, for measurements.

@@ -10,6 +10,9 @@
 #define ROUNDED 0
 #define FLOATS 1
 #define ADDED 2
+// Tokens of a block of the caches of keys and values, and of a sequence's tokens those that one thread block attends to.
+#define BLOCK_TOKENS 64
+#define SPLIT_TOKENS 512
 // Passes that a block can make over its rows.
 #define PASSES 127
 // Partial sums of squares that a column of the residual stream can have.

@@ -31,7 +31,8 @@ final class DeviceActivations {
         middle = try rows(max(8, ranks))
         logits = try rows(configuration.vocabularySize, .float32)
         parameters = try Parameters(
-            headDim: configuration.headDim, blocksEach: configuration.maxPositions / 64 + 1,
+            headDim: configuration.headDim,
+            blocksEach: configuration.maxPositions / Executor.blockTokens + 1,
             on: device)
     }
 

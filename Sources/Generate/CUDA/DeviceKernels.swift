@@ -10,8 +10,6 @@ final class DeviceKernels {
 
     /// Sequences of a step at most.
     static let maxColumns = KernelVariant.columns[KernelVariant.columns.count - 1]
-    /// Tokens of a sequence that a thread block of the attention takes.
-    static let splitTokens = 512
 
     init(_ device: CUDADevice) throws {
         self.device = device

@@ -2,6 +2,7 @@
 // captured once for its number of sequences, and the host sends it what the sequences are. Prompts, which are bound by
 // arithmetic, go through libtorch.
 import Artifacts
+import CCUDA
 import Kernels
 import Models
 import Tensors
@@ -29,10 +30,11 @@ package final class DeviceRunner: StepRunner {
         self.device = device
         let configuration = device.model.configuration
         cache = try PagedCache(
-            configuration, blocks: blocks, blockTokens: 64, as: .bfloat16, on: device.model.device,
+            configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: .bfloat16,
+            on: device.model.device,
             noise: noise)
         prompts = ModelRunner(device.model, cache)
-        let positions = min(configuration.maxPositions, blocks * 64)
+        let positions = min(configuration.maxPositions, blocks * Executor.blockTokens)
         let angles = try RotaryTables(configuration, type: .float32, device: .cpu)
             .angles(at: 0..<positions)
         cosines = try angles.cosines.elements()
@@ -90,7 +92,7 @@ package final class DeviceRunner: StepRunner {
         try device.activations.parameters.set(columns, on: device.stream)
         let longest = items.map(\.start).max() ?? 0
         var splits = 1
-        while splits * DeviceKernels.splitTokens <= longest { splits *= 2 }
+        while splits * Int(SPLIT_TOKENS) <= longest { splits *= 2 }
         try graph(Shape(columns: items.count, splits: splits)).launch(on: device.stream)
     }
 

@@ -1,6 +1,6 @@
 // Attention of one new token per sequence over a paged cache of keys and values: bound by the bytes of the cache.
 //
-// A thread block takes one key-value head of one sequence and SPLIT of its tokens; its four warps take tiles of sixteen tokens in turn, each
+// A thread block takes one key-value head of one sequence and SPLIT_TOKENS of its tokens; its four warps take tiles of sixteen tokens in turn, each
 // with a ring in shared memory that copies fill before the kernel in front has ended. All query heads of the group stand in one tile
 // of the tensor cores. The block that finishes a head last combines the splits in their order, so results do not depend on
 // what else runs. The block that has the new token normalises and turns its key and appends it with the value.
@@ -10,9 +10,7 @@
 #define STAGES 3    // tiles in a ring
 #define WARPS 4
 #endif
-#define SPLIT 512
 #define TILE 16
-#define BLOCK 64
 #define PIECES (D * KV_BYTES / 16)      // 16-byte pieces of a token's key
 #define SIDE (TILE * D * KV_BYTES)      // bytes of a tile's keys
 #define STAGE (2 * SIDE + (KV_BYTES == 1 ? 128 : 0))
@@ -107,13 +105,13 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
     const int split = blockIdx.x, head = blockIdx.y, sequence = blockIdx.z, group = a.queryHeads / a.kvHeads;
     letNextBegin();
     // A lane has a block of the split's each: what is loaded for every tile would be waited for every time.
-    const int ownBlock = split * (SPLIT / BLOCK) + lane;
-    const int blockOfLane = lane < SPLIT / BLOCK && ownBlock < a.tableStride ? ((const int *)a.tables)[(u64)sequence * a.tableStride + ownBlock] : 0;
+    const int ownBlock = split * (SPLIT_TOKENS / BLOCK_TOKENS) + lane;
+    const int blockOfLane = lane < SPLIT_TOKENS / BLOCK_TOKENS && ownBlock < a.tableStride ? ((const int *)a.tables)[(u64)sequence * a.tableStride + ownBlock] : 0;
     const int position = ((const int *)a.positions)[sequence];
     const int lowest = a.window ? max(0, position + 1 - a.window) : 0;
-    const int firstSplit = lowest / SPLIT, lastSplit = position / SPLIT, active = lastSplit - firstSplit + 1;
+    const int firstSplit = lowest / SPLIT_TOKENS, lastSplit = position / SPLIT_TOKENS, active = lastSplit - firstSplit + 1;
     if (split < firstSplit || split > lastSplit) return;
-    const int begin = max(split * SPLIT, lowest) / TILE * TILE, end = min((split + 1) * SPLIT, position + 1);
+    const int begin = max(split * SPLIT_TOKENS, lowest) / TILE * TILE, end = min((split + 1) * SPLIT_TOKENS, position + 1);
     const int tiles = (end - begin + TILE - 1) / TILE;
     u8 *own = memory + warp * STAGES * STAGE;
     const u32 ring = sharedAddress(own);
@@ -121,8 +119,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
     float *states = (float *)(queries + 16 * D);              // [warp][row of 16]: maximum, sum
 
     auto row = [&](int token) {  // of the cache; a warp asks together
-        const int block = __shfl_sync(~0u, blockOfLane, token / BLOCK % (SPLIT / BLOCK));
-        return ((u64)block * a.kvHeads + head) * BLOCK + token % BLOCK;
+        const int block = __shfl_sync(~0u, blockOfLane, token / BLOCK_TOKENS % (SPLIT_TOKENS / BLOCK_TOKENS));
+        return ((u64)block * a.kvHeads + head) * BLOCK_TOKENS + token % BLOCK_TOKENS;
     };
     int issued = 0;
     auto copyTile = [&]() {

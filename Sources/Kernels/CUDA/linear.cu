@@ -95,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
     int known = 0;  // chunks of x copied so far
     // Where the copies of x are, in the order of the weights'.
     int xPass = 0, xSide = 0, xLeft = 0;
-    u64 x = 0, eightColumns = 0;
+    u64 x = 0, fourColumns = 0;
     auto enterInput = [&]() {
         for (;;) {
             const int4 work = passes[xPass];
@@ -105,7 +105,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             }
             const LinearPart &part = a.part[twin ? xSide : work.x];
             x = part.x + ((u64)laneRow * part.ldx + warp * 64 + piece * 8) * 2;
-            eightColumns = (u64)part.ldx * 8;  // bytes of four
+            fourColumns = (u64)part.ldx * 8;  // bytes
             xLeft = part.n - warp * 64;
             if (xLeft > 0) return;
             if (twin && xSide == 0) {
@@ -122,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
 #pragma unroll
         for (int i = 0; i < (COLUMNS + 3) / 4; i++)
             if (i * 4 + laneRow < a.columns)
-                copyAsync(inputs + toInput + i * 512 + place, (const void *)(x + i * eightColumns - back), bytes);
+                copyAsync(inputs + toInput + i * 512 + place, (const void *)(x + i * fourColumns - back), bytes);
         toInput = toInput == (STAGES - 1) * CHUNK ? 0 : toInput + CHUNK;
         known++;
         x += WARPS * 128;
