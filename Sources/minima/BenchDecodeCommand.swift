@@ -35,9 +35,7 @@ struct BenchDecodeCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
-        guard seconds > 0, seconds <= 60 else {
-            throw ValidationError("--seconds must be above 0 and at most 60")
-        }
+        try MeasurementTime.validate(seconds)
     }
 
     func run() throws {
@@ -53,10 +51,6 @@ struct BenchDecodeCommand: ParsableCommand {
             try benchmark.run { done, _, note in try line.update(done, note: note) }
         }
         line.finish()
-        if result.json {
-            try result.printJSON(cases)
-        } else {
-            print(csv ? cases.csv : cases.table)
-        }
+        try result.show(cases, csv: csv)
     }
 }

@@ -55,9 +55,7 @@ struct BenchKernelsCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
-        guard seconds > 0, seconds <= 60 else {
-            throw ValidationError("--seconds must be above 0 and at most 60")
-        }
+        try MeasurementTime.validate(seconds)
     }
 
     func run() throws {

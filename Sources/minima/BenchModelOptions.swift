@@ -122,6 +122,26 @@ private struct ContextTooLong: Error, CustomStringConvertible {
     }
 }
 
+/// What `--seconds` of the benches may be.
+enum MeasurementTime {
+    static func validate(_ seconds: Double) throws {
+        guard seconds > 0, seconds <= 60 else {
+            throw ValidationError("--seconds must be above 0 and at most 60")
+        }
+    }
+}
+
+extension OutputOptions {
+    /// Prints one line or one object for each case.
+    func show<Case: BenchmarkRow>(_ cases: [Case], csv: Bool) throws {
+        if json {
+            try printJSON(cases)
+        } else {
+            print(csv ? cases.csv : cases.table)
+        }
+    }
+}
+
 extension Sequence where Element: BenchmarkRow {
     /// With a header, comma-separated.
     var csv: String { lines.map { $0.joined(separator: ",") }.joined(separator: "\n") }
