@@ -115,7 +115,7 @@ package final class DeviceModel {
     ///   - splits: pieces of 512 tokens that the longest sequence has, at least.
     func queue(
         columns: Int, splits: Int, workspace: Workspace,
-        memory: (Int) -> (keys: Tensor, values: Tensor)
+        memory: (Int) -> PagedCache.Memory
     ) throws {
         let configuration = model.configuration
         let parameters = activations.parameters
@@ -141,7 +141,8 @@ package final class DeviceModel {
                     keyNorm: norms.keyNorm?.deviceAddress ?? 0, cosines: parameters.cosines,
                     sines: parameters.sines, positions: parameters.positions,
                     tables: parameters.tables, keys: cache.keys.deviceAddress,
-                    values: cache.values.deviceAddress, keyScales: 0, valueScales: 0,
+                    values: cache.values.deviceAddress, keyScales: cache.keyScales?.deviceAddress ?? 0,
+                    valueScales: cache.valueScales?.deviceAddress ?? 0,
                     output: activations.attended.deviceAddress,
                     partial: workspace.partial.deviceAddress,
                     counters: workspace.counters.deviceAddress,
@@ -151,7 +152,7 @@ package final class DeviceModel {
                     tableStride: Int32(parameters.blocksEach),
                     queryHeads: Int32(configuration.headCount),
                     kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
-                    window: Int32(configuration.slidingWindows[index] ?? 0)),
+                    window: Int32(configuration.slidingWindows[index] ?? 0), next: Upcoming()),
                 headDim: configuration.headDim, sequences: columns, on: stream)
             for layer in block.behindAttention {
                 try layer.launch(columns: columns, kernels, on: stream)

@@ -25,11 +25,13 @@ package final class DeviceRunner: StepRunner {
         let splits: Int
     }
 
-    package init(_ device: DeviceModel, blocks: Int, noise: UInt64? = nil) throws {
+    package init(
+        _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, noise: UInt64? = nil
+    ) throws {
         self.device = device
         let configuration = device.model.configuration
         cache = try PagedCache(
-            configuration, blocks: blocks, blockTokens: 64, as: .bfloat16, on: device.model.device,
+            configuration, blocks: blocks, blockTokens: 64, as: type, on: device.model.device,
             noise: noise)
         prompts = ModelRunner(device.model, cache)
         let positions = min(configuration.maxPositions, blocks * 64)
