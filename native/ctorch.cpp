@@ -245,6 +245,9 @@ int ct_detach(const ct_tensor *t, ct_tensor **out) {
 int ct_reshape(const ct_tensor *t, const int64_t *dims, int rank, ct_tensor **out) {
     return made(out, [&] { return t->value.reshape(list(dims, rank)); });
 }
+int ct_view_as(const ct_tensor *t, ct_dtype type, ct_tensor **out) {
+    return made(out, [&] { return t->value.view(scalar_type(type)); });
+}
 int ct_permute(const ct_tensor *t, const int64_t *order, int rank, ct_tensor **out) {
     return made(out, [&] { return t->value.permute(list(order, rank)); });
 }

@@ -98,6 +98,8 @@ int ct_upload(const ct_tensor *, ct_device_kind, int index, ct_tensor **out);
 int ct_contiguous(const ct_tensor *, ct_tensor **out);
 int ct_clone(const ct_tensor *, ct_tensor **out);
 int ct_detach(const ct_tensor *, ct_tensor **out);
+/* The same bytes as elements of another type of their size. */
+int ct_view_as(const ct_tensor *, ct_dtype, ct_tensor **out);
 int ct_reshape(const ct_tensor *, const int64_t *dims, int rank, ct_tensor **out);
 int ct_permute(const ct_tensor *, const int64_t *order, int rank, ct_tensor **out);
 int ct_expand(const ct_tensor *, const int64_t *dims, int rank, ct_tensor **out);

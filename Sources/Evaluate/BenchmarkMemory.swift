@@ -1,6 +1,7 @@
 // Counted before a weight is made: a machine that runs out of memory an hour later says less.
 import Artifacts
 import Foundation
+import Generate
 import Models
 import TensorNetworks
 import Tensors
@@ -36,12 +37,12 @@ package struct BenchmarkMemory: Equatable, Sendable {
 
     package init(
         _ source: WeightSource, _ configuration: ModelConfiguration, as type: ElementType,
-        on device: Device, for load: Load
+        cache: ElementType? = nil, on device: Device, for load: Load
     ) throws(ManifestError) {
         let counts = try source.byteCounts(configuration, as: type)
         weights = Self.sum(
             counts + (device == .cpu ? [try Self.relaidBytes(source, type)] : []))
-        let cacheType = MeasuredModel.cacheType(type, on: device)
+        let cacheType = cache ?? Executor.cacheType(type, on: device)
         let block = PagedCache.byteCount(
             configuration, blocks: 1, blockTokens: MeasuredModel.blockTokens, as: cacheType)
         caches = Self.product([block, load.sequences, MeasuredModel.blocks(for: load.tokens)])

@@ -127,9 +127,10 @@ package struct DecodeBenchmark {
     private func bytesTouched(_ batch: Int, _ context: Int) -> Int {
         let (configuration, type) = (model.configuration, model.ends.embedding.elementType)
         let weights = model.linearParameterCount + model.ends.head.count
-        let cached = MeasuredModel.cacheType(type, on: model.device).byteCount
+        let cached = CacheMemory.byteCount(
+            headDim: configuration.headDim, as: measured.executor.cacheType)
         return weights * type.byteCount
-            + 2 * batch * (context + 1) * configuration.layerCount * configuration.keyValueWidth
-            * cached
+            + 2 * batch * (context + 1) * configuration.layerCount
+            * configuration.keyValueHeadCount * cached
     }
 }

@@ -10,9 +10,9 @@ package struct MeasuredModel {
     /// Tokens of a block of the caches, as the engine has them.
     static let blockTokens = Executor.blockTokens
 
-    package init(_ model: CausalLanguageModel) throws {
+    package init(_ model: CausalLanguageModel, cache: ElementType? = nil) throws {
         self.model = model
-        executor = try Executor(model)
+        executor = try Executor(model, cache: cache)
     }
 
     package enum Variant: String, Codable, Sendable { case dense, compressed }
@@ -37,12 +37,7 @@ package struct MeasuredModel {
         return Facts(
             variant: isDense ? .dense : .compressed,
             keep: Double(model.linearParameterCount) / Double(dense),
-            kv: Self.cacheType(model.ends.embedding.elementType, on: model.device).shortName)
-    }
-
-    /// What the runners' caches hold.
-    static func cacheType(_ type: ElementType, on device: Device) -> ElementType {
-        device == .cpu ? .float32 : type
+            kv: executor.cacheType.shortName)
     }
 
     /// What is slower than it could be, and why.

@@ -14,10 +14,14 @@ package final class Executor {
 
     package let model: CausalLanguageModel
     package let backend: Backend
+    /// What keys and values are kept in.
+    package let cacheType: ElementType
 
+    /// - Parameter cache: what keys and values are kept in, if not in the model's type (on a CPU: float32).
     /// - Throws: where a GPU's kernels would do and cannot be had: without a compiler for them, on an old GPU.
-    package init(_ model: CausalLanguageModel) throws {
+    package init(_ model: CausalLanguageModel, cache: ElementType? = nil) throws {
         self.model = model
+        cacheType = cache ?? Self.cacheType(model.ends.embedding.elementType, on: model.device)
         if model.device == .cpu {
             backend = .host(try HostModel(model))
             return
@@ -32,15 +36,22 @@ package final class Executor {
     /// As the GPU's kernels have it, which are compiled for it.
     package static let blockTokens = Int(BLOCK_TOKENS)
 
+    /// What the caches of models of `type` hold if nothing else is asked for.
+    package static func cacheType(_ type: ElementType, on device: Device) -> ElementType {
+        device == .cpu ? .float32 : type
+    }
+
     /// A runner with a cache of its own, of blocks of 64 tokens.
     /// - Parameter noise: seed of what the cache holds at first, for measurements.
     package func runner(blocks: Int, noise: UInt64? = nil) throws -> any StepRunner {
         switch backend {
         case .host(let host):
             try HostRunner(host, blocks: blocks, blockTokens: Self.blockTokens, noise: noise)
-        case .device(let device): try DeviceRunner(device, blocks: blocks, noise: noise)
+        case .device(let device):
+            try DeviceRunner(device, blocks: blocks, as: cacheType, noise: noise)
         case .libtorch:
-            try ModelRunner(model, blocks: blocks, blockTokens: Self.blockTokens, noise: noise)
+            try ModelRunner(
+                model, blocks: blocks, blockTokens: Self.blockTokens, as: cacheType, noise: noise)
         }
     }
 

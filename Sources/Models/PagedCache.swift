@@ -6,16 +6,17 @@ import Tensors
 package final class PagedCache {
     package let blocks: Int
     package let blockTokens: Int
-    /// Per layer `[blocks, kvHeads, blockTokens, headDim]`.
-    private let keys: [Tensor]
-    private let values: [Tensor]
+    /// Of each layer.
+    private let keys: [CacheMemory]
+    private let values: [CacheMemory]
+    private let heads: Int
 
     /// Memory of a cache, keys and values of all layers.
     package static func byteCount(
         _ configuration: ModelConfiguration, blocks: Int, blockTokens: Int, as type: ElementType
     ) -> Int {
         2 * configuration.layerCount * blocks * configuration.keyValueHeadCount * blockTokens
-            * configuration.headDim * type.byteCount
+            * CacheMemory.byteCount(headDim: configuration.headDim, as: type)
     }
 
     /// - Parameter noise: seed of what is in it at first, for measurements; nothing if `nil`.
@@ -25,9 +26,10 @@ package final class PagedCache {
     ) throws {
         (self.blocks, self.blockTokens) = (blocks, blockTokens)
         let shape = [blocks, configuration.keyValueHeadCount, blockTokens, configuration.headDim]
-        func memory(_ index: Int) throws -> Tensor {
-            guard let noise else { return try Tensor.zeros(shape, type, on: device) }
-            return try Tensor.noise(shape, seed: noise &+ UInt64(index), type, on: device)
+        heads = configuration.keyValueHeadCount
+        func memory(_ index: Int) throws -> CacheMemory {
+            try CacheMemory(
+                shape: shape, as: type, on: device, noise: noise.map { $0 &+ UInt64(index) })
         }
         keys = try (0..<configuration.layerCount).map { try memory(2 * $0) }
         values = try (0..<configuration.layerCount).map { try memory(2 * $0 + 1) }
@@ -38,17 +40,13 @@ package final class PagedCache {
     ///   - keys: `[…, kvHeads, headDim]` of some tokens; `values` alike.
     ///   - rows: int64, of every token and head its place among all heads' tokens of the layer: see `row`.
     func write(layer: Int, keys: Tensor, values: Tensor, rows: Tensor) throws {
-        let width = self.keys[layer].shape[3]
-        for (memory, source) in [(self.keys[layer], keys), (self.values[layer], values)] {
-            try memory.reshaped([-1, width]).assign(
-                source.reshaped([-1, width]).converted(to: memory.elementType), at: rows, along: 0)
-        }
+        try self.keys[layer].write(keys, at: rows)
+        try self.values[layer].write(values, at: rows)
     }
 
     /// Where head `head` of the token at `position` is kept by a sequence with `blocks`.
     func row(_ position: Int, head: Int, in blocks: [Int]) -> Int {
-        let heads = keys.first?.shape[1] ?? 0
-        return (blocks[position / blockTokens] * heads + head) * blockTokens
+        (blocks[position / blockTokens] * heads + head) * blockTokens
             + position % blockTokens
     }
 
@@ -57,17 +55,25 @@ package final class PagedCache {
     func read(
         layer: Int, blocks: Tensor, tokens: Int
     ) throws -> (keys: Tensor, values: Tensor) {
-        func gathered(_ memory: Tensor) throws -> Tensor {
-            let shape = memory.shape
-            return try memory.selecting(blocks, along: 0).transposed(0, 1)
-                .reshaped([1, shape[1], -1, shape[3]]).narrowed(2, 0..<tokens)
-        }
-        return (try gathered(keys[layer]), try gathered(values[layer]))
+        (
+            try keys[layer].read(blocks, tokens: tokens),
+            try values[layer].read(blocks, tokens: tokens)
+        )
     }
 
     /// A layer's memory, `[blocks, kvHeads, blockTokens, headDim]` each, for kernels that read and extend it.
-    package func memory(ofLayer layer: Int) -> (keys: Tensor, values: Tensor) {
-        (keys[layer], values[layer])
+    /// In e4m3 bytes, with float32 scales `[blocks, kvHeads, blockTokens]`.
+    package func memory(ofLayer layer: Int) -> Memory {
+        Memory(
+            keys: keys[layer].elements, values: values[layer].elements,
+            keyScales: keys[layer].scales, valueScales: values[layer].scales)
+    }
+
+    package struct Memory {
+        package let keys: Tensor
+        package let values: Tensor
+        package let keyScales: Tensor?
+        package let valueScales: Tensor?
     }
 
     /// Lends a layer's memory, `[blocks, kvHeads, blockTokens, headDim]` each.
@@ -76,7 +82,7 @@ package final class PagedCache {
         ofLayer layer: Int,
         _ body: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) throws -> Void
     ) throws {
-        precondition(keys[layer].elementType == .float32, "the cache holds float32")
+        precondition(keys[layer].elements.elementType == .float32, "the cache holds float32")
         // Both stay where they are as long as the cache is there.
         func address(_ tensor: Tensor) throws -> UnsafeMutablePointer<Float> {
             var found: UnsafeMutablePointer<Float>?
@@ -87,7 +93,7 @@ package final class PagedCache {
             return found
         }
         try withExtendedLifetime(self) {
-            try body(address(keys[layer]), address(values[layer]))
+            try body(address(keys[layer].elements), address(values[layer].elements))
         }
     }
 }

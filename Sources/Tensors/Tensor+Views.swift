@@ -19,6 +19,14 @@ extension Tensor {
         }
     }
 
+    /// The same bytes as elements of another type of their size.
+    package func viewed(as type: ElementType) throws(TensorError) -> Tensor {
+        precondition(type.byteCount == elementType.byteCount, "\(type) has another size")
+        return try TorchCall.make("viewed(as: \(type))", [self]) {
+            ct_view_as($0[0], type.raw, $1)
+        }
+    }
+
     /// The same elements of a CPU tensor on `device`, copied behind the work that is queued there while
     /// the host goes on.
     package func uploaded(to device: Device) throws(TensorError) -> Tensor {

@@ -36,6 +36,9 @@ struct BenchModelOptions: ParsableArguments {
     @Option(help: "Type of the weights. Default: bfloat16 on a GPU, float32 on a CPU.")
     var dtype: ComputeType?
 
+    @Option(help: "Type of cached keys and values. Default: bf16 on a GPU; a CPU keeps float32.")
+    var kv: CacheKind?
+
     @OptionGroup var compute: ComputeOptions
 
     func validate() throws {
@@ -82,11 +85,16 @@ struct BenchModelOptions: ParsableArguments {
         guard context <= configuration.maxPositions else {
             throw ContextTooLong(tokens: context, context: configuration.maxPositions)
         }
+        if kv != nil, device == .cpu {
+            throw ValidationError("--kv is for a GPU: a CPU keeps keys and values in float32")
+        }
         let source = try source(configuration, type)
-        let need = try BenchmarkMemory(source, configuration, as: type, on: device, for: load)
+        let need = try BenchmarkMemory(
+            source, configuration, as: type, cache: kv?.elementType, on: device, for: load)
         try need.require(BenchmarkMemory.available(on: device), on: device)
         let measured = try MeasuredModel(
-            CausalLanguageModel(source, configuration, as: type, on: device))
+            CausalLanguageModel(source, configuration, as: type, on: device),
+            cache: kv?.elementType)
         StandardError.note(measured.note)
         return measured
     }
@@ -111,6 +119,12 @@ struct BenchModelOptions: ParsableArguments {
                     share: keep, as: format ?? .lowRank, of: configuration, type: type,
                     rankMultiple: rankMultiple)))
     }
+}
+
+enum CacheKind: String, ExpressibleByArgument, CaseIterable {
+    case bf16, fp8
+
+    var elementType: ElementType { self == .bf16 ? .bfloat16 : .float8e4m3 }
 }
 
 private struct ContextTooLong: Error, CustomStringConvertible {

@@ -23,8 +23,12 @@ struct KernelVariantTests {
     private func variants(_ available: Int) -> [KernelVariant] {
         [1, 7, 56].map { .linear(columns: $0, available: available) }
             + [64, 128].flatMap { headDim in
-                [true, false].map {
-                    .attention(headDim: headDim, isCrowded: $0, available: available)
+                [true, false].flatMap { isQuantized in
+                    [true, false].map {
+                        .attention(
+                            headDim: headDim, isQuantized: isQuantized, isCrowded: $0,
+                            available: available)
+                    }
                 }
             }
     }

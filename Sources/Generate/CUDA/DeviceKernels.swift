@@ -42,7 +42,8 @@ final class DeviceKernels {
     ) throws {
         let blocks = Int(arguments.splits * arguments.kvHeads) * sequences
         let variant = KernelVariant.attention(
-            headDim: headDim, isCrowded: blocks > device.multiprocessors,
+            headDim: headDim, isQuantized: arguments.keyScales != 0,
+            isCrowded: blocks > device.multiprocessors,
             available: device.sharedMemoryPerBlock)
         try kernel(variant).launch(
             grid: (Int(arguments.splits), Int(arguments.kvHeads), sequences),

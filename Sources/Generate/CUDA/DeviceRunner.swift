@@ -26,11 +26,13 @@ package final class DeviceRunner: StepRunner {
         let splits: Int
     }
 
-    package init(_ device: DeviceModel, blocks: Int, noise: UInt64? = nil) throws {
+    package init(
+        _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, noise: UInt64? = nil
+    ) throws {
         self.device = device
         let configuration = device.model.configuration
         cache = try PagedCache(
-            configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: .bfloat16,
+            configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: type,
             on: device.model.device,
             noise: noise)
         prompts = ModelRunner(device.model, cache)

@@ -37,15 +37,20 @@ struct KernelVariant: Hashable {
             sharedMemory: stages * stage + sums)
     }
 
-    /// - Parameter isCrowded: more blocks than multiprocessors: some of them share one.
-    static func attention(headDim: Int, isCrowded: Bool, available: Int) -> KernelVariant {
+    /// - Parameters:
+    ///   - isQuantized: keys and values are e4m3.
+    ///   - isCrowded: more blocks than multiprocessors: some of them share one.
+    static func attention(
+        headDim: Int, isQuantized: Bool, isCrowded: Bool, available: Int
+    ) -> KernelVariant {
         let (queries, states) = (16 * headDim * 2, attentionWarps * 128)
-        let stage = attentionWarps * 2 * 16 * headDim * 2
+        let bytes = isQuantized ? 1 : 2
+        let stage = attentionWarps * (2 * 16 * headDim * bytes + (isQuantized ? 128 : 0))
         let stages = min(isCrowded ? 2 : 3, (available - queries - states - reserved) / stage)
         return KernelVariant(
             source: .attention, function: "attention",
             defines: [
-                "D": "\(headDim)", "KV_BYTES": "2", "STAGES": "\(stages)",
+                "D": "\(headDim)", "KV_BYTES": "\(bytes)", "STAGES": "\(stages)",
                 "WARPS": "\(attentionWarps)",
             ], sharedMemory: stages * stage + queries + states)
     }

@@ -17,13 +17,15 @@ package final class ModelRunner: StepRunner {
     private let cache: PagedCache
 
     package convenience init(
-        _ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64, noise: UInt64? = nil
+        _ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64,
+        as type: ElementType? = nil,
+        noise: UInt64? = nil
     ) throws {
         self.init(
             model,
             try PagedCache(
                 model.configuration, blocks: blocks, blockTokens: blockTokens,
-                as: model.ends.embedding.elementType, on: model.device, noise: noise))
+                as: type ?? model.ends.embedding.elementType, on: model.device, noise: noise))
     }
 
     init(_ model: CausalLanguageModel, _ cache: PagedCache) {
