@@ -18,14 +18,6 @@
 // Partial sums of squares that a column of the residual stream can have.
 #define SLOTS 256
 
-// Weights that are read next: their first bytes are fetched into the L2 cache while this launch ends and the next one begins.
-typedef struct {
-    unsigned long long w[3];  // bfloat16 [rows, ld], or 0
-    int rows[3], ld[3];
-    int bytes[3];             // of each row, a multiple of 16
-    int unused;
-} Upcoming;
-
 // A weight and what it is multiplied with.
 typedef struct {
     unsigned long long w;     // bfloat16 [rows, ldw]
@@ -46,7 +38,6 @@ typedef struct {
     unsigned long long squares;     // float [columns, SLOTS]: of the new residual, a partial sum of each block
     float inverseWidth, epsilon;
     int passesEach, slots, columns, ldy, pairing, output;
-    Upcoming next;
 } LinearArguments;
 
 typedef struct {
@@ -66,7 +57,6 @@ typedef struct {
     unsigned long long counters;   // int [sequences, kvHeads], zero before and after
     float epsilon, scale;
     int stride, tableStride, queryHeads, kvHeads, splits, window;
-    Upcoming next;
 } AttentionArguments;
 
 typedef struct {

@@ -89,36 +89,6 @@ struct DeviceLayer {
             owned += [residual.stream, residual.normalized, residual.squares, gain]
         }
         self.owned = owned + parts.flatMap { [$0.input.tensor, $0.output.tensor] }
-        weights = parts.map(\.weight)
-    }
-
-    private let weights: [DeviceMatrix]
-
-    /// Bytes that each multiprocessor fetches ahead of what is launched next.
-    static let fetchedBytes = 128 << 10
-
-    /// The first bytes of every row, for the launch before this one to fetch.
-    func upcoming(multiprocessors: Int) -> Upcoming {
-        var upcoming = Upcoming()
-        let rows = weights.reduce(0) { $0 + $1.rows }
-        func set<Value>(
-            _ field: WritableKeyPath<Upcoming, (Value, Value, Value)>, _ values: [Value]
-        ) {
-            if values.count > 0 { upcoming[keyPath: field].0 = values[0] }
-            if values.count > 1 { upcoming[keyPath: field].1 = values[1] }
-            if values.count > 2 { upcoming[keyPath: field].2 = values[2] }
-        }
-        let share = Self.fetchedBytes * multiprocessors / rows
-        set(\.w, weights.map(\.address))
-        set(\.rows, weights.map { Int32($0.rows) })
-        set(\.ld, weights.map { Int32($0.columns) })
-        set(\.bytes, weights.map { Int32(max(16, min(share, 2 * $0.columns) / 16 * 16)) })
-        return upcoming
-    }
-
-    /// Fetches the weights of `layer`, which is launched next, into the L2 cache.
-    mutating func fetch(_ layer: DeviceLayer, multiprocessors: Int) {
-        arguments.next = layer.upcoming(multiprocessors: multiprocessors)
     }
 
     func launch(columns: Int, _ kernels: DeviceKernels, on stream: CUDAStream) throws {

@@ -13,7 +13,7 @@ package final class DeviceModel {
     let kernels: DeviceKernels
     let stream: CUDAStream
     let activations: DeviceActivations
-    private var blocks: [Block]
+    private let blocks: [Block]
     /// Formats without a kernel: their matrices are multiplied out, and take the dense ones' memory and time.
     package let multipliedOut: [String]
     private let head: DeviceLayer
@@ -54,28 +54,6 @@ package final class DeviceModel {
                 behindAttention: builder.rest(of: pair.0, pair.1, behind: behind))
         }
         head = try builder.head()
-        linkLayers()
-    }
-
-    /// Tells every launch what the next one reads first.
-    private func linkLayers() {
-        let count = kernels.device.multiprocessors
-        for index in blocks.indices {
-            for place in blocks[index].beforeAttention.indices.dropLast() {
-                let next = blocks[index].beforeAttention[place + 1]
-                blocks[index].beforeAttention[place].fetch(next, multiprocessors: count)
-            }
-            let behind = blocks[index].behindAttention
-            for place in behind.indices {
-                let next =
-                    place + 1 < behind.count
-                    ? behind[place + 1]
-                    : index + 1 < blocks.count ? blocks[index + 1].beforeAttention.first : head
-                if let next {
-                    blocks[index].behindAttention[place].fetch(next, multiprocessors: count)
-                }
-            }
-        }
     }
 
     /// The first reason for which libtorch must run `model`.
@@ -175,9 +153,7 @@ package final class DeviceModel {
                     tableStride: Int32(parameters.blocksEach),
                     queryHeads: Int32(configuration.headCount),
                     kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
-                    window: Int32(configuration.slidingWindows[index] ?? 0),
-                    next: block.behindAttention.first?.upcoming(
-                        multiprocessors: kernels.device.multiprocessors) ?? Upcoming()),
+                    window: Int32(configuration.slidingWindows[index] ?? 0)),
                 headDim: configuration.headDim, sequences: columns, on: stream)
             for layer in block.behindAttention {
                 try layer.launch(columns: columns, kernels, on: stream)

@@ -151,11 +151,6 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
     // Tiles that are complete do not wait for the new token.
     while (issued < STAGES - 1 && begin + (issued * WARPS + warp + 1) * TILE <= position) copyTile();
     waitForPrevious();
-    if (warp == 0) {
-        const int block = (sequence * a.kvHeads + head) * (lastSplit - firstSplit + 1) + split - firstSplit;
-        const int blocks = a.kvHeads * (lastSplit - firstSplit + 1);
-        if (sequence == 0) fetchUpcoming(a.next, block, blocks);
-    }
 
     const u16 *fresh = (const u16 *)a.heads + (u64)sequence * a.stride;
     const float *cosines = (const float *)a.cosines + sequence * (D / 2), *sines = (const float *)a.sines + sequence * (D / 2);

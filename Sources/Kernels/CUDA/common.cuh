@@ -65,20 +65,6 @@ __device__ __forceinline__ void multiply(float (&c)[4], u32 a0, u32 a1, u32 a2, 
         : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-/// Fetches block `block`'s share of what is read next, of `blocks`, by the lanes of a warp.
-__device__ __forceinline__ void fetchUpcoming(const Upcoming &next, int block, int blocks) {
-#if __CUDA_ARCH__ >= 900
-    const int lane = threadIdx.x & 31;
-#pragma unroll
-    for (int i = 0; i < 3; i++) {
-        if (next.w[i] == 0) break;
-        const int end = (int)((long long)next.rows[i] * (block + 1) / blocks);
-        for (int row = (int)((long long)next.rows[i] * block / blocks) + lane; row < end; row += 32)
-            asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(next.w[i] + (u64)row * next.ld[i] * 2), "r"(next.bytes[i]) : "memory");
-    }
-#endif
-}
-
 __device__ __forceinline__ float sumOverWarp(float v) {
 #pragma unroll
     for (int distance = 16; distance; distance >>= 1) v += __shfl_xor_sync(~0u, v, distance);

@@ -57,14 +57,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             rowsLeft = rows - laneRow;
         } while (termsLeft <= 0);
     };
-    bool isFetched = warp != 0;
     auto copyTile = [&]() {
-        if (rows == 0) {
-            // This block's own weights are all under way.
-            if (!isFetched) fetchUpcoming(a.next, blockIdx.x, gridDim.x);
-            isFetched = true;
-            return;
-        }
+        if (rows == 0) return;
         const int bytes = piece * 8 < termsLeft ? 16 : 0;
         const u64 back = bytes ? 0 : (u64)piece * 16;  // nothing is read there, and the address is a valid one
         const u32 at = ring + to + place;
