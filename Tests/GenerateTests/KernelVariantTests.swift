@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Tensors
 import Testing
 
 @testable import Generate
@@ -21,7 +22,13 @@ struct KernelVariantTests {
     }()
 
     private func variants(_ available: Int) -> [KernelVariant] {
-        [1, 7, 56].map { .linear(columns: $0, available: available) }
+        [1, 7, 56].flatMap { columns in
+            [ElementType.bfloat16, .int8, .float8e4m3].map {
+                .linear(
+                    columns: columns, weights: $0, hasCopyEngine: available > 200_000,
+                    available: available)
+            }
+        }
             + [64, 128].flatMap { headDim in
                 [true, false].flatMap { isQuantized in
                     [true, false].map {
@@ -36,8 +43,9 @@ struct KernelVariantTests {
     @Test("fit into the memory that there is, and fill it", arguments: machines)
     func memory(_ architecture: String, _ available: Int) {
         for columns in KernelVariant.columns {
-            let variant = KernelVariant.linear(columns: columns, available: available)
-            #expect(variant.sharedMemory + 2_048 <= available)
+            let variant = KernelVariant.linear(
+                columns: columns, hasCopyEngine: available > 200_000, available: available)
+            #expect(variant.sharedMemory + 3_072 <= available)
             #expect(variant.defines["COLUMNS"] == "\(columns)")
         }
         for variant in variants(available) { #expect(variant.sharedMemory <= available) }
@@ -45,7 +53,8 @@ struct KernelVariantTests {
 
     @Test("as many columns as the step has, or the next that there are")
     func columns() {
-        let variant = KernelVariant.linear(columns: 9, available: 232_448)
+        let variant = KernelVariant.linear(
+            columns: 9, hasCopyEngine: true, available: 232_448)
         #expect(variant.defines["COLUMNS"] == "16")
     }
 

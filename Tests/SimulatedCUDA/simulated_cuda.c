@@ -230,6 +230,15 @@ static CUresult do_cuEventElapsedTime(float *milliseconds, CUevent start, CUeven
     *milliseconds = (float)(end->milliseconds - start->milliseconds);
     return 0;
 }
+static CUresult do_cuTensorMapEncodeTiled(CUtensorMap *map, int type, unsigned int rank, CUdeviceptr address, const uint64_t *sizes,
+                                          const uint64_t *strides, const unsigned int *box, const unsigned int *steps, int interleave,
+                                          int swizzle, int promotion, int fill_kind) {
+    if ((uintptr_t)map % 64 || address % 16 || rank != 2 || strides[0] % 16 || box[0] > 256 || box[1] > 256) return invalid_value;
+    const uint64_t words[16] = {address, sizes[0], sizes[1], strides[0], box[0], box[1], steps[0], steps[1], (uint64_t)type,
+                                (uint64_t)interleave, (uint64_t)swizzle, (uint64_t)promotion, (uint64_t)fill_kind};
+    memcpy(map->words, words, sizeof words);
+    return 0;
+}
 static CUresult do_cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offset, size_t *bytes) {
     if (function != &fill || index > 2) return invalid_value;
     *offset = 8 * index;

@@ -59,6 +59,18 @@ typedef struct {
     unsigned int numAttrs;
 } CUlaunchConfig;
 
+// Opaque; the driver asks for 64-byte alignment.
+typedef struct {
+    uint64_t words[16];
+} CUtensorMap;
+
+#define CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 9
+#define CU_TENSOR_MAP_INTERLEAVE_NONE 0
+#define CU_TENSOR_MAP_SWIZZLE_NONE 0
+#define CU_TENSOR_MAP_SWIZZLE_128B 3
+#define CU_TENSOR_MAP_L2_PROMOTION_L2_128B 2
+#define CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE 0
+
 // F(name as in the documentation, symbol in libcuda.so.1, parameters): the versions that CUDA 12 and 13 both have.
 #define CCUDA_DRIVER_FUNCTIONS(F)                                                                                        \
     F(cuInit, "cuInit", (unsigned int flags))                                                                            \
@@ -106,7 +118,11 @@ typedef struct {
     F(cuEventDestroy, "cuEventDestroy_v2", (CUevent event))                                                              \
     F(cuEventRecord, "cuEventRecord", (CUevent event, CUstream stream))                                                  \
     F(cuEventSynchronize, "cuEventSynchronize", (CUevent event))                                                         \
-    F(cuEventElapsedTime, "cuEventElapsedTime", (float *milliseconds, CUevent start, CUevent end))
+    F(cuEventElapsedTime, "cuEventElapsedTime", (float *milliseconds, CUevent start, CUevent end))                       \
+    F(cuTensorMapEncodeTiled, "cuTensorMapEncodeTiled",                                                                  \
+      (CUtensorMap *map, int type, unsigned int rank, CUdeviceptr address, const uint64_t *sizes,                        \
+       const uint64_t *strides, const unsigned int *box, const unsigned int *steps, int interleave, int swizzle,         \
+       int promotion, int fill))
 
 #define CCUDA_FIELD(name, symbol, parameters) CUresult(*_Nonnull name) parameters;
 typedef struct {

@@ -18,17 +18,26 @@
 // Partial sums of squares that a column of the residual stream can have.
 #define SLOTS 256
 
+// Tensor maps stand at multiples of their 64 bytes among a kernel's arguments.
+#ifdef __CUDACC_RTC__
+#define STRUCT_OF_MAPS struct __align__(64)
+#else
+#define STRUCT_OF_MAPS struct
+#endif
+
 // A weight and what it is multiplied with.
 typedef struct {
-    unsigned long long w;     // bfloat16 [rows, ldw]
+    unsigned long long w;     // bfloat16, int8 or e4m3 [rows, ldw], rows of whole 16 bytes
     unsigned long long x;     // bfloat16 [columns, ldx]
     unsigned long long y;     // [columns, ldy of all parts]
     unsigned long long bias;  // bfloat16 [rows], or 0
+    unsigned long long scales;  // float [rows], of int8 and e4m3
     int n;                    // terms of each sum, a multiple of 8
     int ldw, ldx, unused;
 } LinearPart;
 
-typedef struct {
+typedef STRUCT_OF_MAPS {
+    unsigned long long maps[3][16];  // of each part's x, boxes of 64 terms and at most 8 columns (compute capability 9.0)
     LinearPart part[3];
     unsigned long long passes;      // int4 [blocks, passesEach]: part, first row, rows (at most 64, or 32 pairs; 0 ends)
     unsigned long long sums;        // float [columns, SLOTS]: squares of x, to normalise by; or 0
@@ -37,7 +46,7 @@ typedef struct {
     unsigned long long gain;        // bfloat16 [ldy]
     unsigned long long squares;     // float [columns, SLOTS]: of the new residual, a partial sum of each block
     float inverseWidth, epsilon;
-    int passesEach, slots, columns, ldy, pairing, output;
+    int passesEach, slots, columns, ldy, pairing, output, unused[2];
 } LinearArguments;
 
 typedef struct {

@@ -1,5 +1,6 @@
 import CCUDA
 import Kernels
+import Tensors
 
 /// The kernels of decode steps, compiled for one GPU when they are wanted first.
 final class DeviceKernels {
@@ -19,7 +20,7 @@ final class DeviceKernels {
         embedding = try module.kernel("embed")
     }
 
-    /// Kernels may begin before the one in front has ended.
+    /// Kernels may begin before the one in front has ended, and copy by tensor maps.
     private var overlaps: Bool { device.computeCapability.major >= 9 }
 
     func embed(_ arguments: EmbeddingArguments, columns: Int, on stream: CUDAStream) throws {
@@ -28,9 +29,13 @@ final class DeviceKernels {
     }
 
     /// One thread block per multiprocessor: `arguments.passes` must be for as many.
-    func multiply(_ arguments: LinearArguments, on stream: CUDAStream) throws {
+    /// - Parameter weights: type of their elements.
+    func multiply(
+        _ arguments: LinearArguments, weights: ElementType, on stream: CUDAStream
+    ) throws {
         let variant = KernelVariant.linear(
-            columns: Int(arguments.columns), available: device.sharedMemoryPerBlock)
+            columns: Int(arguments.columns), weights: weights, hasCopyEngine: overlaps,
+            available: device.sharedMemoryPerBlock)
         try kernel(variant).launch(
             grid: (device.multiprocessors, 1, 1), block: 32 * KernelVariant.linearWarps,
             sharedMemory: variant.sharedMemory, arguments: KernelArguments(arguments), on: stream,

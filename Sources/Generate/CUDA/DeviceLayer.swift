@@ -5,6 +5,10 @@ import Tensors
 /// A linear layer, or several that read the same, ready to be launched for any number of columns.
 struct DeviceLayer {
     private var arguments = LinearArguments()
+    /// Of each part's input, for boxes of `boxes` columns; empty where no copy engine reads them.
+    private let maps: [[TensorMap]]
+    private static let boxes = [1, 2, 4, 8]
+    private let weights: ElementType
     /// What the arguments point to.
     private let owned: [Tensor]
 
@@ -48,11 +52,15 @@ struct DeviceLayer {
     /// - Parameters:
     ///   - normalizing: the input is `residual.normalized`, of that many partial sums of squares.
     ///   - adding: the product is added to the residual stream, which the norm with this gain reads next.
+    /// - Precondition: weights of one type.
     init(
         _ parts: [Part], pairing: Pairing = .none, normalizing: (Residual, slots: Int)? = nil,
         adding: (Residual, gain: Tensor)? = nil, epsilon: Double,
-        passes: (RowPasses) throws -> PassTable
+        on device: CUDADevice, passes: (RowPasses) throws -> PassTable
     ) throws {
+        weights = parts[0].weight.elementType
+        precondition(parts.allSatisfy { $0.weight.elementType == weights }, "weights of one type")
+        maps = device.computeCapability.major < 9 ? [] : try Self.maps(of: parts, on: device)
         let table = try passes(
             RowPasses(
                 parts: parts.map { .init(rows: $0.weight.rows, columns: $0.weight.columns) },
@@ -60,7 +68,8 @@ struct DeviceLayer {
         let raw = parts.map {
             LinearPart(
                 w: $0.weight.address, x: $0.input.address, y: $0.output.address,
-                bias: $0.bias?.deviceAddress ?? 0, n: Int32($0.weight.columns),
+                bias: $0.bias?.deviceAddress ?? 0, scales: $0.weight.scaleAddress,
+                n: Int32($0.weight.columns),
                 ldw: Int32($0.weight.columns), ldx: Int32($0.input.stride), unused: 0)
         }
         arguments.part.0 = raw[0]
@@ -91,10 +100,27 @@ struct DeviceLayer {
         self.owned = owned + parts.flatMap { [$0.input.tensor, $0.output.tensor] }
     }
 
+    private static func maps(of parts: [Part], on device: CUDADevice) throws -> [[TensorMap]] {
+        try boxes.map { box in
+            try parts.map { part in
+                try TensorMap(
+                    address: part.input.address, rows: part.input.tensor.shape[0],
+                    columns: part.weight.terms, stride: 2 * part.input.stride, boxRows: box,
+                    on: device)
+            }
+        }
+    }
+
     func launch(columns: Int, _ kernels: DeviceKernels, on stream: CUDAStream) throws {
         var arguments = arguments
         arguments.columns = Int32(columns)
-        try kernels.multiply(arguments, on: stream)
+        if let index = Self.boxes.firstIndex(where: { $0 >= min(columns, 8) }), index < maps.count {
+            let maps = maps[index]
+            arguments.maps.0 = maps[0].map.words
+            if maps.count > 1 { arguments.maps.1 = maps[1].map.words }
+            if maps.count > 2 { arguments.maps.2 = maps[2].map.words }
+        }
+        try kernels.multiply(arguments, weights: weights, on: stream)
     }
 }
 

@@ -25,6 +25,11 @@ struct DeviceMatrix {
     }
 
     var address: UInt64 { tensor.deviceAddress }
+    var elementType: ElementType { tensor.elementType }
+    /// float32 `[rows]`, or 0.
+    var scaleAddress: UInt64 { 0 }
+    /// Columns of the input that it is multiplied with, a multiple of 8.
+    var terms: Int { columns }
 }
 
 /// A weight that the GPU's kernels compute with.

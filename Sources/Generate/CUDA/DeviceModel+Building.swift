@@ -1,4 +1,5 @@
 import Artifacts
+import Kernels
 import Models
 import Tensors
 
@@ -7,12 +8,13 @@ extension DeviceModel {
     final class Builder {
         private let model: CausalLanguageModel
         private let it: DeviceActivations
-        private let multiprocessors: Int
+        private let device: CUDADevice
+        private var multiprocessors: Int { device.multiprocessors }
         /// Layers of one shape share one.
         private var tables: [RowPasses: PassTable] = [:]
 
-        init(model: CausalLanguageModel, activations: DeviceActivations, multiprocessors: Int) {
-            (self.model, it, self.multiprocessors) = (model, activations, multiprocessors)
+        init(model: CausalLanguageModel, activations: DeviceActivations, device: CUDADevice) {
+            (self.model, it, self.device) = (model, activations, device)
         }
 
         /// A weight of a group that reads the same input, and where its product goes.
@@ -37,7 +39,7 @@ extension DeviceModel {
         ) throws -> DeviceLayer {
             try DeviceLayer(
                 parts, pairing: pairing, normalizing: slots.map { (it.residual, $0) },
-                adding: gain.map { (it.residual, $0) }, epsilon: epsilon, passes: table)
+                adding: gain.map { (it.residual, $0) }, epsilon: epsilon, on: device, passes: table)
         }
 
         /// The products of `targets` with `input`: dense ones in one launch, first factors of pairs with them, second

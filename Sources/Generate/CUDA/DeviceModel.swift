@@ -41,9 +41,7 @@ package final class DeviceModel {
         self.multipliedOut = multipliedOut.sorted()
         activations = try DeviceActivations(
             model.configuration, ranks: weights.map(Self.rankWidth).max() ?? 8, on: model.device)
-        let builder = Builder(
-            model: model, activations: activations,
-            multiprocessors: device.multiprocessors)
+        let builder = Builder(model: model, activations: activations, device: device)
         blocks = try zip(model.blocks, weights).enumerated().map { index, pair in
             let behind =
                 index + 1 < model.blocks.count

@@ -1,4 +1,5 @@
 import Kernels
+import Tensors
 
 /// A kernel for sizes that are known when it is compiled, with as much in flight as a multiprocessor's memory holds.
 struct KernelVariant: Hashable {
@@ -21,20 +22,66 @@ struct KernelVariant: Hashable {
     /// What a block declares itself, and what the driver keeps of its memory.
     private static let reserved = 3_072
 
+    /// Tiles of weights and chunks of the input that a warp has under way, and tiles that are asked for before the
+    /// input: measured on an H200 (LOG.md).
+    private struct Rings {
+        var tiles: Int
+        var inputs: Int
+        var early: Int
+    }
+
+    /// Where copy engines bring the input, by columns; at one byte a weight a tile has twice the terms.
+    private static func rings(columns: Int, bytes: Int) -> Rings {
+        switch (columns, bytes) {
+        case (...1, 2): Rings(tiles: 11, inputs: 12, early: 5)
+        case (...2, 2): Rings(tiles: 11, inputs: 10, early: 5)
+        case (...4, 2): Rings(tiles: 11, inputs: 8, early: 5)
+        case (...8, 2): Rings(tiles: 10, inputs: 6, early: 4)
+        case (...16, 2): Rings(tiles: 9, inputs: 4, early: 2)
+        case (...32, 2): Rings(tiles: 5, inputs: 4, early: 2)
+        case (_, 2): Rings(tiles: 4, inputs: 2, early: 2)
+        case (...1, _): Rings(tiles: 9, inputs: 12, early: 2)
+        case (...2, _): Rings(tiles: 10, inputs: 8, early: 2)
+        case (...4, _): Rings(tiles: 10, inputs: 6, early: 2)
+        case (...8, _): Rings(tiles: 7, inputs: 6, early: 2)
+        case (...16, _): Rings(tiles: 7, inputs: 3, early: 2)
+        case (...32, _): Rings(tiles: 5, inputs: 2, early: 2)
+        default: Rings(tiles: 2, inputs: 1, early: 1)
+        }
+    }
+
     /// - Parameters:
     ///   - columns: of the input, at most the last of `columns`.
+    ///   - weights: bfloat16, int8 or float8e4m3.
+    ///   - hasCopyEngine: of tensor maps (compute capability 9.0).
     ///   - available: bytes of shared memory that a block can have.
-    static func linear(columns: Int, available: Int) -> KernelVariant {
+    static func linear(
+        columns: Int, weights: ElementType = .bfloat16, hasCopyEngine: Bool, available: Int
+    ) -> KernelVariant {
         guard let most = Self.columns.first(where: { $0 >= columns }) else {
             preconditionFailure("\(columns) columns are more than a step has")
         }
         let sums = linearWarps * 8 * 36 * 4
-        let stage = linearWarps * (2_048 + most * 128)
-        let stages = max(1, min(11, (available - sums - reserved) / stage))
+        let (tile, chunk) = (2_048, most * 256 / weights.byteCount)
+        // Boxes begin at multiples of 1,024.
+        let room = (available - sums - reserved - 1_024) / linearWarps
+        var rings = Self.rings(columns: most, bytes: weights.byteCount)
+        if !hasCopyEngine {
+            rings.tiles = max(1, min(11, room / (tile + chunk)))
+            rings.inputs = rings.tiles
+        }
+        while rings.tiles * tile + rings.inputs * chunk > room, rings.tiles > 2 || rings.inputs > 1
+        {
+            if rings.tiles > 2 { rings.tiles -= 1 } else { rings.inputs -= 1 }
+        }
         return KernelVariant(
             source: .linear, function: "linear",
-            defines: ["COLUMNS": "\(most)", "STAGES": "\(stages)"],
-            sharedMemory: stages * stage + sums)
+            defines: [
+                "COLUMNS": "\(most)", "STAGES": "\(rings.tiles)", "INPUTS": "\(rings.inputs)",
+                "EARLY": "\(min(rings.early, rings.tiles - 1))", "WEIGHT": "\(weights.byteCount)",
+                "IS_FLOAT": weights == .float8e4m3 ? "1" : "0",
+            ],
+            sharedMemory: linearWarps * (rings.tiles * tile + rings.inputs * chunk) + sums + 1_024)
     }
 
     /// - Parameters:

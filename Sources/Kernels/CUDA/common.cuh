@@ -56,6 +56,28 @@ __device__ __forceinline__ float loadFresh(const float *from) {
     return v;
 }
 
+#if __CUDA_ARCH__ >= 900
+// Barriers in shared memory, at which the bytes of copies by tensor maps arrive.
+__device__ __forceinline__ void makeBarrier(u32 barrier, u32 count) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1; fence.mbarrier_init.release.cluster;" ::"r"(barrier), "r"(count) : "memory");
+}
+__device__ __forceinline__ void expectBytes(u32 barrier, u32 bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void waitForBarrier(u32 barrier, u32 parity) {
+    u32 isOver;
+    do {
+        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+                     : "=r"(isOver) : "r"(barrier), "r"(parity) : "memory");
+    } while (!isOver);
+}
+/// Copies a box of the tensor map at `map`, whose first element is x of row y, into shared memory.
+__device__ __forceinline__ void copyBox(u32 to, u64 map, int x, int y, u32 barrier) {
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
+                 ::"r"(to), "l"(map), "r"(x), "r"(y), "r"(barrier) : "memory");
+}
+#endif
+
 /// c += a · b on tensor cores, 16×8 += 16×16 · 16×8. Which of the sixteen terms of the sum a lane holds may be chosen freely, if a and b
 /// agree: lanes take eight neighbours of a row at once for two products.
 __device__ __forceinline__ void multiply(float (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {

@@ -1,24 +1,65 @@
 // y = x · Wᵀ for a few columns of x: bound by the bytes of W, which stream through shared memory once.
 //
 // One thread block per multiprocessor, which owns rows of W. Its eight warps share out the sum over k in chunks of 64; each has a ring of
-// tiles (sixteen rows of a chunk) in shared memory, which copies fill far ahead, and another of x. They multiply by tensor cores, W as the
-// operand of sixteen rows. A load that is waited for takes longer than the copies run ahead, so what is needed behind the products is asked for
-// before them. Warps' sums are added in a fixed order: a column's result depends on no other column, nor on their number.
+// tiles (sixteen rows of a chunk) in shared memory, which copies fill far ahead, and another of x, which boxes of a tensor map fill. They
+// multiply by tensor cores, W as the operand of sixteen rows. A load that is waited for takes longer than the copies run ahead, so what is
+// needed behind the products is asked for before them. Warps' sums are added in a fixed order: a column's result depends on no other column,
+// nor on their number.
 #ifndef COLUMNS
 #define COLUMNS 8  // of x at most
 #define STAGES 7   // tiles in a ring
+#define INPUTS 7   // chunks of x in a ring
+#define EARLY 3    // tiles that are asked for before the first of x
+#define WEIGHT 2   // bytes of a weight: 2, bfloat16; 1, int8 or e4m3
+#define IS_FLOAT 1 // e4m3
 #endif
 #define WARPS 8
 #define TILE 2048                 // bytes
-#define CHUNK (COLUMNS * 128)     // bytes of x
-#define RING (STAGES * (TILE + CHUNK))
+#define PIECE (16 / WEIGHT)       // weights that a lane copies at once
+#define TERMS (8 * PIECE)         // of a chunk
+#define CHUNK (COLUMNS * TERMS * 2)  // bytes of x
 #define NT ((COLUMNS + 7) / 8)    // tiles of eight columns
+#define BOX (COLUMNS < 8 ? COLUMNS : 8)  // columns that a box has
+#define BOXES (__CUDA_ARCH__ >= 900)     // x by tensor map
+
+#if WEIGHT == 1
+/// (a & mask) | b, in one instruction: the compiler takes two, with two constants.
+__device__ __forceinline__ u32 maskedOr(u32 a, u32 mask, u32 b) {
+    u32 result;
+    asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(a), "r"(mask), "r"(b));
+    return result;
+}
+/// Of every four terms the first and third together, and the second and fourth, as bytes are widened.
+__device__ __forceinline__ void interleave(uint4 &v) {
+    const uint4 old = v;
+    v.x = __byte_perm(old.x, old.y, 0x5410), v.y = __byte_perm(old.x, old.y, 0x7632);
+    v.z = __byte_perm(old.z, old.w, 0x5410), v.w = __byte_perm(old.z, old.w, 0x7632);
+}
+/// The first and third of four bytes as bfloat16 values, or, `isOdd`, the second and fourth.
+template <bool isOdd>
+__device__ __forceinline__ u32 widened(u32 bytes, const u32 (&masks)[4]) {
+    u32 value;
+#if IS_FLOAT
+    // Sign, exponent and mantissa in their places are the value times 2^-120.
+    const u32 upper = isOdd ? bytes : bytes << 8;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(value) : "r"(maskedOr(upper, masks[0], (upper >> 4) & masks[1])), "r"(masks[2]), "r"(masks[3]));
+#else
+    // 128 and the lower seven bits, less 128 or, with the sign bit, 256.
+    const u32 lower = isOdd ? bytes >> 8 : bytes;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;"
+        : "=r"(value) : "r"(maskedOr(lower, masks[0], masks[1])), "r"(0x3f803f80u), "r"(maskedOr(lower, masks[2], masks[3])));
+#endif
+    return value;
+}
+#endif
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_constant__ LinearArguments a) {
-    extern __shared__ __align__(128) u8 memory[];
+    extern __shared__ __align__(1024) u8 dynamic[];
+    // Boxes are swizzled by their addresses in kilobytes.
+    u8 *memory = dynamic + (-sharedAddress(dynamic) & 1023);
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
-    const u32 ring = sharedAddress(memory) + warp * RING, inputs = ring + STAGES * TILE;
-    float *sums = (float *)(memory + WARPS * RING);  // [warp][column of 8][row of 32, padded to 36]
+    const u32 inputs = sharedAddress(memory) + warp * INPUTS * CHUNK, ring = sharedAddress(memory) + WARPS * INPUTS * CHUNK + warp * STAGES * TILE;
+    float *sums = (float *)(memory + WARPS * (INPUTS * CHUNK + STAGES * TILE));  // [warp][column of 8][row of 32, padded to 36]
     __shared__ int4 passes[PASSES + 1];
     const bool twin = a.pairing == PAIRED_APART;
     const int tileRows = a.pairing == PAIRED ? 8 : 16, third = a.pairing == PAIRED ? 0 : 8;
@@ -27,6 +68,11 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
 
     for (int i = threadIdx.x; i <= a.passesEach; i += WARPS * 32)
         passes[i] = i < a.passesEach ? ((const int4 *)a.passes)[blockIdx.x * a.passesEach + i] : make_int4(0, 0, 0, 0);
+#if BOXES
+    __shared__ __align__(8) u64 barriers[WARPS][INPUTS];  // a chunk is there
+    const u32 there = sharedAddress(barriers[warp]);
+    if (lane < INPUTS) makeBarrier(there + lane * 8, 1);
+#endif
     __syncthreads();
 
     // Where the copies of weights are: pass, side of a pair, chunk, tile. A lane copies a piece of four rows of each tile, the third and
@@ -34,7 +80,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
     int pass = -1, side = 1, tilesLeft = 0, rowsLeft = 0, termsLeft = 0, tiles = 0, rows = 0;
     u64 from = 0, fromThird = 0, fourRows = 0, tileStep = 0;
     u32 to = 0;
+#if !BOXES
     int chunks = 0;  // of x, that the weights copied so far need
+#endif
     auto enter = [&]() {  // the next part that has a chunk for this warp
         do {
             if (twin && side == 0) {
@@ -47,26 +95,28 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             rows = work.z;
             if (rows == 0) return;
             const LinearPart &part = a.part[twin ? side : work.x];
-            const u64 offset = ((u64)(work.y + laneRow) * part.ldw + warp * 64 + piece * 8) * 2;
+            const u64 offset = ((u64)(work.y + laneRow) * part.ldw + warp * TERMS + piece * PIECE) * WEIGHT;
             from = part.w + offset;
-            fromThird = a.pairing == PAIRED ? a.part[1].w + offset : from + (u64)part.ldw * 16;
-            fourRows = (u64)part.ldw * 8;
-            tileStep = (u64)part.ldw * 2 * tileRows;
-            termsLeft = part.n - warp * 64;
+            fromThird = a.pairing == PAIRED ? a.part[1].w + offset : from + (u64)part.ldw * 8 * WEIGHT;
+            fourRows = (u64)part.ldw * 4 * WEIGHT;
+            tileStep = (u64)part.ldw * WEIGHT * tileRows;
+            termsLeft = part.n - warp * TERMS;
             tiles = tilesLeft = (rows + tileRows - 1) / tileRows;
             rowsLeft = rows - laneRow;
         } while (termsLeft <= 0);
     };
     auto copyTile = [&]() {
         if (rows == 0) return;
-        const int bytes = piece * 8 < termsLeft ? 16 : 0;
+        const int bytes = piece * PIECE < termsLeft ? 16 : 0;
         const u64 back = bytes ? 0 : (u64)piece * 16;  // nothing is read there, and the address is a valid one
         const u32 at = ring + to + place;
         if (rowsLeft > 0) copyAsync(at, (const void *)(from - back), bytes);
         if (rowsLeft > 4) copyAsync(at + 512, (const void *)(from + fourRows - back), bytes);
         if (rowsLeft > third) copyAsync(at + 1024, (const void *)(fromThird - back), bytes);
         if (rowsLeft > third + 4) copyAsync(at + 1536, (const void *)(fromThird + fourRows - back), bytes);
+#if !BOXES
         if (tilesLeft == tiles) chunks++;
+#endif
         from += tileStep;
         fromThird += tileStep;
         rowsLeft -= tileRows;
@@ -77,7 +127,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             const u64 on = WARPS * 128 - tiles * tileStep;
             from += on;
             fromThird += on;
-            termsLeft -= WARPS * 64;
+            termsLeft -= WARPS * TERMS;
             if (termsLeft <= 0) enter();
         }
     };
@@ -85,17 +135,23 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
     letNextBegin();
     enter();
 #pragma unroll 1
-    for (int i = 0; i < STAGES - 1; i++) {
+    for (int i = 0; i < (BOXES ? EARLY : STAGES - 1); i++) {
         copyTile();
         commitCopies();
     }
     waitForPrevious();
 
     u32 at = 0, slot = 0, toInput = 0;
-    int known = 0;  // chunks of x copied so far
     // Where the copies of x are, in the order of the weights'.
     int xPass = 0, xSide = 0, xLeft = 0;
+#if BOXES
+    u64 map = 0;
+    int term = 0;
+    u32 parity = 0;  // of the barrier of the chunk that is read next
+#else
     u64 x = 0, fourColumns = 0;
+    int known = 0;  // chunks of x copied so far
+#endif
     auto enterInput = [&]() {
         for (;;) {
             const int4 work = passes[xPass];
@@ -104,9 +160,14 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                 return;
             }
             const LinearPart &part = a.part[twin ? xSide : work.x];
-            x = part.x + ((u64)laneRow * part.ldx + warp * 64 + piece * 8) * 2;
+#if BOXES
+            map = (u64)a.maps[twin ? xSide : work.x];
+            term = warp * TERMS;
+#else
+            x = part.x + ((u64)laneRow * part.ldx + warp * TERMS + piece * 8) * 2;
             fourColumns = (u64)part.ldx * 8;  // bytes
-            xLeft = part.n - warp * 64;
+#endif
+            xLeft = part.n - warp * TERMS;
             if (xLeft > 0) return;
             if (twin && xSide == 0) {
                 xSide = 1;
@@ -117,16 +178,33 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
         }
     };
     auto copyInput = [&]() {
-        const int bytes = piece * 8 < xLeft ? 16 : 0;
-        const u64 back = bytes ? 0 : (u64)piece * 16;
+#if BOXES
+        if (lane == 0) {
+            const u32 barrier = there + toInput / CHUNK * 8;
+            expectBytes(barrier, CHUNK);
 #pragma unroll
-        for (int i = 0; i < (COLUMNS + 3) / 4; i++)
-            if (i * 4 + laneRow < a.columns)
-                copyAsync(inputs + toInput + i * 512 + place, (const void *)(x + i * fourColumns - back), bytes);
-        toInput = toInput == (STAGES - 1) * CHUNK ? 0 : toInput + CHUNK;
+            for (int t = 0; t < NT; t++)
+#pragma unroll
+                for (int h = 0; h < TERMS / 64; h++)
+                    copyBox(inputs + toInput + (t * (TERMS / 64) + h) * BOX * 128, map, term + h * 64, t * 8, barrier);
+        }
+        term += WARPS * TERMS;
+#else
+#pragma unroll
+        for (int h = 0; h < TERMS / 64; h++) {
+            const int bytes = h * 64 + piece * 8 < xLeft ? 16 : 0;
+            const u64 back = bytes ? 0 : (u64)(h * 8 + piece) * 16;
+#pragma unroll
+            for (int i = 0; i < (COLUMNS + 3) / 4; i++)
+                if (i * 4 + laneRow < a.columns)
+                    copyAsync(
+                        inputs + toInput + h * COLUMNS * 128 + i * 512 + place, (const void *)(x + h * 128 + i * fourColumns - back), bytes);
+        }
         known++;
-        x += WARPS * 128;
-        xLeft -= WARPS * 64;
+        x += WARPS * TERMS * 2;
+#endif
+        toInput = toInput == (INPUTS - 1) * CHUNK ? 0 : toInput + CHUNK;
+        xLeft -= WARPS * TERMS;
         if (xLeft <= 0) {
             if (twin && xSide == 0) {
                 xSide = 1;
@@ -138,11 +216,31 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
         }
     };
     enterInput();
+#if BOXES
+    for (int i = 0; i < INPUTS && xLeft > 0; i++) copyInput();
+    // Copies arrive in the order in which they were asked for: what is behind the first of x delays no product.
+#pragma unroll 1
+    for (int i = EARLY; i < STAGES - 1; i++) {
+        copyTile();
+        commitCopies();
+    }
+#else
     // What the weights that are there already need.
     while (known < chunks && xLeft > 0) copyInput();
     commitCopies();
     bool isFirst = true;
+#endif
 
+#if WEIGHT == 1
+    u32 masks[4];
+    // Constants that stay in registers.
+#if IS_FLOAT
+    asm volatile("mov.u32 %0, 0x80008000; mov.u32 %1, 0x07f007f0; mov.u32 %2, 0x7b807b80; mov.u32 %3, 0x80008000;"
+#else
+    asm volatile("mov.u32 %0, 0x007f007f; mov.u32 %1, 0x43004300; mov.u32 %2, 0x00800080; mov.u32 %3, 0xc300c300;"
+#endif
+                 : "=r"(masks[0]), "=r"(masks[1]), "=r"(masks[2]), "=r"(masks[3]));
+#endif
     float scale[NT], squares[NT];
 #pragma unroll
     for (int t = 0; t < NT; t++) scale[t] = 1, squares[t] = 0;
@@ -165,6 +263,16 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
     for (int p = 0; passes[p].z; p++) {
         const int4 work = passes[p];
         float before[2][NT], gain[2];
+#if WEIGHT == 1
+        float rowScale[2];
+#pragma unroll
+        for (int u = 0; u < 2; u++) {
+            // Of the row that this lane adds up: those of a pair stand eight or sixteen apart.
+            const int side = a.pairing == UNPAIRED ? work.x : a.pairing == PAIRED ? (lane >> 3) & 1 : lane >> 4;
+            const int row = a.pairing == UNPAIRED ? u * 32 + lane : a.pairing == PAIRED ? (2 * u + (lane >> 4)) * 8 + (lane & 7) : u * 16 + (lane & 15);
+            rowScale[u] = row < work.z ? ((const float *)a.part[side].scales)[work.y + row] : 0;
+        }
+#endif
         if (a.output == ADDED)
 #pragma unroll
             for (int u = 0; u < 2; u++) {
@@ -187,12 +295,17 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
         for (int s = 0; s < 2; s++) {
             if (s == 1 && !twin) break;
             const int n = a.part[twin ? s : work.x].n;
-            for (int k = warp * 64; k < n; k += WARPS * 64) {
-                uint4 b[NT][2];
+            for (int k = warp * TERMS; k < n; k += WARPS * TERMS) {
+                uint4 b[NT][TERMS / 32];
 #pragma unroll
                 for (int r = 0; r < 4; r++) {
                     if (r >= count || (s == 1 && r >= 2)) break;
                     copyTile();
+#if BOXES
+                    commitCopies();
+                    waitForCopies<STAGES - 1>();
+                    if (r == 0) waitForBarrier(there + slot / CHUNK * 8, parity);
+#else
                     if (xLeft > 0 && known < chunks) copyInput();
                     commitCopies();
                     if (isFirst)
@@ -200,6 +313,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                     else
                         waitForCopies<STAGES - 1>();
                     isFirst = false;
+#endif
                     __syncwarp();
                     const u32 swizzled = g * 128 + ((q ^ ((g & 1) << 2)) << 4);
                     if (r == 0) {
@@ -207,24 +321,60 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                         for (int t = 0; t < NT; t++) {
                             // Columns that are not there: what is read for them reaches no other.
                             const int column = COLUMNS % 8 ? min(g, COLUMNS - 1) : g;
-                            const u32 input = inputs + slot + t * 1024 + column * 128 + ((q ^ ((column & 1) << 2)) << 4);
-                            b[t][0] = loadShared(input);
-                            b[t][1] = loadShared(input ^ 64);
+#pragma unroll
+                            for (int h = 0; h < TERMS / 64; h++) {
+                                // Of two bytes a weight pieces q and q + 4, of one 2q and 2q + 1 of each half.
+                                const int first = WEIGHT == 2 ? q : 2 * q;
+#if BOXES
+                                const u32 input = inputs + slot + (t * (TERMS / 64) + h) * BOX * 128 + column * 128;
+                                const int p = COLUMNS % 8 ? first : first ^ column;
+#else
+                                const u32 input = inputs + slot + h * COLUMNS * 128 + t * 1024 + column * 128;
+                                const int p = first ^ ((column & 1) << 2);
+#endif
+                                b[t][2 * h] = loadShared(input + (p << 4));
+                                b[t][2 * h + 1] = loadShared(input + ((p ^ (WEIGHT == 2 ? 4 : 1)) << 4));
+#if WEIGHT == 1
+                                interleave(b[t][2 * h]), interleave(b[t][2 * h + 1]);
+#endif
+                            }
                         }
-                        slot = slot == (STAGES - 1) * CHUNK ? 0 : slot + CHUNK;
                     }
                     const u32 tile = ring + at + swizzled;
                     const uint4 a0 = loadShared(tile), a1 = loadShared(tile + 1024);
                     const uint4 a2 = loadShared(tile ^ 64), a3 = loadShared((tile ^ 64) + 1024);
                     at = at == (STAGES - 1) * TILE ? 0 : at + TILE;
-                    // The products read every lane's registers: behind them no lane reads the tile any more.
+                    // The products read every lane's registers: behind them no lane reads the tile or the chunk of x any more.
                     float(&into)[NT][4] = c[s == 1 ? (2 + r) & 3 : r];
 #pragma unroll
+#if WEIGHT == 2
                     for (int t = 0; t < NT; t++) {
                         multiply(into[t], a0.x, a1.x, a0.y, a1.y, b[t][0].x, b[t][0].y);
                         multiply(into[t], a0.z, a1.z, a0.w, a1.w, b[t][0].z, b[t][0].w);
                         multiply(into[t], a2.x, a3.x, a2.y, a3.y, b[t][1].x, b[t][1].y);
                         multiply(into[t], a2.z, a3.z, a2.w, a3.w, b[t][1].z, b[t][1].w);
+                    }
+#else
+                    for (int i = 0; i < 8; i++) {
+                        // Four terms of sixteen.
+                        const uint4 &upper = i < 4 ? a0 : a2, &lower = i < 4 ? a1 : a3;
+                        const u32 above = i % 4 == 0 ? upper.x : i % 4 == 1 ? upper.y : i % 4 == 2 ? upper.z : upper.w;
+                        const u32 below = i % 4 == 0 ? lower.x : i % 4 == 1 ? lower.y : i % 4 == 2 ? lower.z : lower.w;
+                        const u32 w0 = widened<false>(above, masks), w1 = widened<false>(below, masks);
+                        const u32 w2 = widened<true>(above, masks), w3 = widened<true>(below, masks);
+#pragma unroll
+                        for (int t = 0; t < NT; t++) {
+                            const uint4 &x = b[t][i / 2];
+                            multiply(into[t], w0, w1, w2, w3, i % 2 ? x.z : x.x, i % 2 ? x.w : x.y);
+                        }
+                    }
+#endif
+                    if (r == 0) {
+#if BOXES
+                        if (xLeft > 0) copyInput();
+                        if (slot == (INPUTS - 1) * CHUNK) parity ^= 1;
+#endif
+                        slot = slot == (INPUTS - 1) * CHUNK ? 0 : slot + CHUNK;
                     }
                 }
             }
@@ -267,6 +417,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
 #pragma unroll
                 for (int w = 0; w < WARPS; w++) y += sums[(w * 8 + warp) * 36 + lane];
                 y *= scale[t];
+#if WEIGHT == 1
+                y *= rowScale[u];
+#endif
                 if (column < a.columns) {
                     if (a.pairing != UNPAIRED) {
                         const float up = __shfl_down_sync(~0u, y, twin ? 16 : 8);
