@@ -221,7 +221,7 @@ package struct CompressStage {
         for matrix in block.matrices {
             for (patch, fitted) in zip(matrix.matrix.patches, matrix.patches) {
                 for (part, tensor) in fitted.weight.parts
-                where !matrix.sharesInput || part != Format.inputPart {
+                where !matrix.sharesInput || !Format.sharedParts.contains(part) {
                     guard let name = patch.tensors[part] else {
                         preconditionFailure("a manifest entry names every part of its format")
                     }

@@ -128,7 +128,7 @@ struct HostProductTests {
             }
             weights.append((.patches(try patched(rows, columns, type)), true))
             for (weight, hasRoutine) in weights {
-                let linear = try HostLinear(weight)
+                let linear = try HostLinear(weight, widening: .float32)
                 #expect(linear.contractedByLibtorch.isEmpty == hasRoutine)
                 for batch in [1, 3] {
                     let x = try Tensor.normal([batch, columns], seed: 9)

@@ -41,8 +41,8 @@ enum DeviceWeight {
         case .network(.lowRank(let pair)):
             let output = try DeviceMatrix(pair.output)
             self = .lowRank(try DeviceMatrix(pair.input, rows: output.columns), output)
-        case .network, .patches:
-            self = .dense(try DeviceMatrix(weight.dense()))
+        case .network, .quantized, .patches:
+            self = .dense(try DeviceMatrix(weight.dense().converted(to: .bfloat16)))
         }
     }
 
@@ -51,6 +51,8 @@ enum DeviceWeight {
         switch weight {
         case .dense, .network(.lowRank): nil
         case .network(let network): network.format.kind.rawValue
+        case .quantized(let network):
+            "\(network.format.kind.rawValue) in \(network.elementType.rawValue)"
         case .patches: "patches"
         }
     }
