@@ -115,6 +115,7 @@ extension Format {
 
         /// Rows of the part as a matrix.
         package var rows: Int { shape.prefix(rowDimensions).reduce(1, *) }
+        package var columns: Int { shape.dropFirst(rowDimensions).reduce(1, *) }
 
         /// What it holds where values are stored as `type`.
         package func elementType(storing type: ElementType) -> ElementType {

@@ -33,7 +33,7 @@ package struct QuantizedNetwork {
                     part: part.name, expected: type.rawValue, found: elements.elementType)
             }
             return try QuantizedMatrix(
-                elements: elements.reshaped([part.rows, part.count / max(1, part.rows)]),
+                elements: elements.reshaped([part.rows, part.columns]),
                 scales: stored(Format.scales(of: part.name)), name: part.name)
         } rowNumbers: {
             try stored($0)
