@@ -48,9 +48,12 @@ package struct QuantizedMatrix {
         self = try grid.matrix(grid.rounded(matrix.converted(to: .float64)))
     }
 
-    /// W in another type; int8 is exact in float32.
+    /// W in another type; exact in float64, else rounded to float32 first.
     package func dequantized(as type: ElementType) throws -> Tensor {
-        try (elements.converted(to: .float32) * scales.unsqueezed(1)).converted(to: type)
+        let wide: ElementType = type == .float64 ? .float64 : .float32
+        // float8 becomes float32 alone.
+        let values = try elements.converted(to: .float32).converted(to: wide)
+        return try (values * scales.converted(to: wide).unsqueezed(1)).converted(to: type)
     }
 
     package func moved(to device: Device) throws -> QuantizedMatrix {
