@@ -122,17 +122,34 @@ extension SharedInputFit {
     package func quantized(
         as type: ElementType, _ rounding: WeightRounding
     ) throws -> [QuantizedNetwork] {
-        let quantizer = PairQuantizer(type: type, rounding: rounding)
-        let moment = objectives[0].input.matrix
+        let input = try pairs[0].quantizedInput(as: type, for: objectives[0], rounding)
+        return try zip(pairs, objectives).map {
+            try $0.quantized(sharing: input, for: $1, rounding)
+        }
+    }
+}
+
+extension LowRank {
+    /// The input factor for pairs that share it, rounded as it is.
+    package func quantizedInput(
+        as type: ElementType, for objective: FitObjective, _ rounding: WeightRounding
+    ) throws -> QuantizedMatrix {
+        try withoutGradients {
+            try PairQuantizer(type: type, rounding: rounding).matrix(
+                input, objective.input.matrix)
+        }
+    }
+
+    /// The pair with an input factor that stands already.
+    package func quantized(
+        sharing input: QuantizedMatrix, for objective: FitObjective, _ rounding: WeightRounding
+    ) throws -> QuantizedNetwork {
+        let quantizer = PairQuantizer(type: input.elementType, rounding: rounding)
         return try withoutGradients {
-            let input = try quantizer.matrix(pairs[0].input, moment)
-            return try zip(pairs, objectives).map { pair, objective in
-                try quantizer.network(.lowRank(rank: pair.rank), "output", "input") {
-                    (
-                        try quantizer.output(pair.output, of: input, objective.target, moment),
-                        input
-                    )
-                }
+            try quantizer.network(format, "output", "input") {
+                let stored = try quantizer.output(
+                    output, of: input, objective.target, objective.input.matrix)
+                return (stored, input)
             }
         }
     }

@@ -150,7 +150,7 @@ extension Format.Kind: ExpressibleByArgument {
 }
 
 extension CompressionReport {
-    fileprivate var table: String {
+    var table: String {
         var rows = matrices.map { matrix in
             (
                 matrix.name,

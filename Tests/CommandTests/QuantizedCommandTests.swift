@@ -89,6 +89,47 @@ struct QuantizedCommandTests {
         }
     }
 
+    @Test("what is compressed or dense is quantised as it is, and only once")
+    func quantize() throws {
+        try withScratch { scratch in
+            let compressed = scratch.path("compressed")
+            let made = try Program.run(
+                ["compress", Program.tiny, "--format", "mixture", "--keep", "0.6", "--unweighted"]
+                    + ["--output", compressed])
+            #expect(made.status == 0, "\(made.errors)")
+            for model in [compressed, Program.tiny] {
+                let output = scratch.path("quantized")
+                let report = try Program.run(
+                    ["quantize", model, "--weights", "int8", "--output", output, "--overwrite"]
+                        + ["--json"] + text
+                ).json()
+                let parameters = try #require(report["linear_parameters_after"] as? Int)
+                let before = try #require(report["bytes_before"] as? Int)
+                let after = try #require(report["bytes_after"] as? Int)
+                #expect(after > before - parameters && after < before - parameters * 9 / 10)
+                let nearest = scratch.path("nearest")
+                let rounded = try Program.run(
+                    "quantize", model, "--weights", "int8", "--rounding", "nearest", "--output",
+                    nearest, "--overwrite")
+                #expect(rounded.status == 0, "\(rounded.errors)")
+                var divergences: [Double] = []
+                for quantized in [output, nearest] {
+                    let distance = try Program.run(
+                        "evaluate", quantized, "--reference", model, "--text", Program.text,
+                        "--window", "256", "--windows", "4", "--json"
+                    ).json()
+                    divergences.append(try #require(distance["kl_mean"] as? Double))
+                }
+                #expect(divergences[0] < divergences[1] && divergences[1] < 0.01, "\(divergences)")
+                let again = try Program.run(
+                    "quantize", output, "--weights", "fp8", "--rounding", "nearest", "--output",
+                    scratch.path("again"))
+                #expect(again.status == 1)
+                #expect(again.errors.contains("is quantised already"), "\(again.errors)")
+            }
+        }
+    }
+
     @Test("what cannot be meant is refused")
     func refused() throws {
         try withScratch { scratch in
