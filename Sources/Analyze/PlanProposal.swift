@@ -1,5 +1,6 @@
 import Artifacts
 import TensorNetworks
+import Tensors
 
 /// What one matrix is to become.
 package struct PlanChoice: Hashable, Sendable {
@@ -39,7 +40,7 @@ package struct PlanProposal: Sendable {
 
     init(
         map: SensitivityMap, settings: [String: JSONValue], fit: FitSettings?,
-        allowance: LinearAllowance,
+        weights: ElementType?, allowance: LinearAllowance,
         choices: [PlanChoice], _ solution: Knapsack.Solution, otherSeconds: Double?
     ) {
         stepSeconds = otherSeconds.map { other in
@@ -52,18 +53,18 @@ package struct PlanProposal: Sendable {
         isOptimal = solution.isOptimal
         plan = CompressionPlan(
             source: map.source, settings: settings, fit: fit,
-            matrices: Self.matrices(map, choices))
+            matrices: Self.matrices(map, choices, weights))
     }
 
     private static func matrices(
-        _ map: SensitivityMap, _ choices: [PlanChoice]
+        _ map: SensitivityMap, _ choices: [PlanChoice], _ weights: ElementType?
     ) -> [MatrixPlan] {
         map.matricesByName.map { patches in
             let plans = patches.indices.map { index in
                 let patch = map.matrices[index]
                 let whole = MatrixRegion(rows: 0..<patch.rows, columns: 0..<patch.columns)
                 return PatchPlan(
-                    patch.region ?? whole, choices[index].format, as: patch.elementType)
+                    patch.region ?? whole, choices[index].format, as: weights ?? patch.elementType)
             }
             let regions = plans.map(\.region)
             return MatrixPlan(

@@ -1,5 +1,6 @@
 import Artifacts
 import TensorNetworks
+import Tensors
 
 /// Chooses a format for every matrix of a sensitivity map: the least predicted rise of the model's KL
 /// divergence within a budget.
@@ -14,6 +15,8 @@ package struct Planner: Sendable {
     /// Low ranks that are not a multiple of this are left out, in sums of formats too; modes and
     /// ranks of other networks are as they are.
     package var rankMultiple: Int?
+    /// What values are stored as, instead of the map's types: bytes are counted so.
+    package var weights: ElementType?
     /// What a decode step takes, and may take.
     package var decode: DecodeGoal?
     /// How the plan's matrices are to be fitted, which it records.
@@ -40,7 +43,8 @@ package struct Planner: Sendable {
         for matrix in map.matrices { choices.append(try self.choices(matrix)) }
         let solution = try solution(of: choices, allowance)
         return PlanProposal(
-            map: map, settings: settings(solution), fit: fit, allowance: allowance,
+            map: map, settings: settings(solution), fit: fit, weights: weights,
+            allowance: allowance,
             choices: zip(choices, solution.choices).map { $0[$1] }, solution,
             otherSeconds: decode?.time.otherSeconds)
     }
@@ -79,19 +83,28 @@ package struct Planner: Sendable {
         let dense = matrix.rows * matrix.columns
         var choices = [
             PlanChoice(
-                format: .dense, parameters: dense,
-                bytes: dense * matrix.elementType.byteCount, predictedKL: 0,
+                format: .dense, parameters: dense, bytes: try bytes(.dense, matrix), predictedKL: 0,
                 seconds: try decode?.time.seconds(.dense, values: dense))
         ]
         for candidate in matrix.candidates where isAllowed(candidate.format) {
             choices.append(
                 PlanChoice(
                     format: candidate.format, parameters: candidate.parameters,
-                    bytes: candidate.bytes, predictedKL: candidate.predictedKL,
+                    bytes: weights == nil ? candidate.bytes : try bytes(candidate.format, matrix),
+                    predictedKL: candidate.predictedKL,
                     seconds: try decode?.time.seconds(
                         candidate.format, values: candidate.parameters)))
         }
         return choices
+    }
+
+    private func bytes(_ format: Format, _ matrix: MatrixSensitivity) throws(PlanError) -> Int {
+        do {
+            return try format.byteCount(
+                rows: matrix.rows, columns: matrix.columns, as: weights ?? matrix.elementType)
+        } catch {
+            throw .invalidMap(.format(error, matrix: matrix.name))
+        }
     }
 
     private func isAllowed(_ format: Format) -> Bool {
@@ -113,6 +126,7 @@ package struct Planner: Sendable {
             "predicted_kl": .number(solution.loss),
             "lower_bound": .number(solution.lowerBound),
         ]
+        if let weights { settings["weights"] = .string(weights.rawValue) }
         if let rankMultiple { settings["rank_multiple"] = .integer(rankMultiple) }
         if let decode, let rate = decode.tokensPerSecond {
             settings["decode"] = .object([

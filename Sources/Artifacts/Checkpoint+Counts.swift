@@ -1,10 +1,15 @@
 import TensorNetworks
 
 extension Checkpoint {
-    /// Every stored value; row numbers of pivots are not values.
-    package var parameterCount: Int {
-        files.flatMap(\.tensors)
-            .reduce(0) { $0 + ($1.elementType.isFloatingPoint ? $1.shape.reduce(1, *) : 0) }
+    /// Every stored value; row numbers of pivots and scales are not values.
+    package func parameterCount() throws(ManifestError) -> Int {
+        let others = try manifest?.auxiliaryTensorNames() ?? []
+        return files.flatMap(\.tensors)
+            .reduce(0) {
+                $0
+                    + (others.contains($1.name) || !$1.elementType.storesWeights
+                        ? 0 : $1.shape.reduce(1, *))
+            }
     }
 }
 

@@ -16,7 +16,7 @@ extension CompressionManifest {
                 matrix.patches.map(\.region), rows: matrix.rows, columns: matrix.columns,
                 of: matrix.name)
             for patch in matrix.patches {
-                guard patch.elementType.isFloatingPoint else {
+                guard patch.elementType.storesWeights else {
                     throw .elementType(patch.elementType, matrix: matrix.name)
                 }
                 _ = try patch.declarations(matrix: matrix.name)

@@ -35,12 +35,28 @@ package struct CompressionManifest: Codable, Hashable, Sendable {
     /// Values that the parts of more than one matrix name are counted by each of them: these are the
     /// ones that are counted again.
     package func repeatedParameterCount() throws(ManifestError) -> Int {
-        var (seen, repeated): (Set<String>, Int) = ([], 0)
+        try repeatedParts().reduce(0) { $0 + ($1.part.content == .values ? $1.part.count : 0) }
+    }
+
+    /// Bytes of the same where values are held as `type`, with the scales of quantised ones, which stay as they are.
+    package func repeatedByteCount(as type: ElementType) throws(ManifestError) -> Int {
+        try repeatedParts().reduce(0) { sum, repeated in
+            guard !repeated.part.isIndex else { return sum }
+            let held = repeated.stored.isQuantized ? repeated.stored : type
+            return sum + repeated.part.count * repeated.part.elementType(storing: held).byteCount
+        }
+    }
+
+    /// Parts whose tensor another part before them is stored in too.
+    private func repeatedParts() throws(ManifestError) -> [(
+        part: Format.Part, stored: ElementType
+    )] {
+        var (seen, repeated): (Set<String>, [(part: Format.Part, stored: ElementType)]) = ([], [])
         for matrix in matrices {
             for patch in matrix.patches {
-                for tensor in try patch.declarations(matrix: matrix.name)
-                where !seen.insert(tensor.name).inserted && tensor.elementType.isFloatingPoint {
-                    repeated += tensor.shape.reduce(1, *)
+                for (part, tensor) in try patch.declaredParts(matrix: matrix.name)
+                where !seen.insert(tensor.name).inserted {
+                    repeated.append((part, patch.elementType))
                 }
             }
         }
@@ -55,6 +71,25 @@ package struct CompressionManifest: Codable, Hashable, Sendable {
             shared.insert(name)
         }
         return shared
+    }
+
+    /// Tensors of row numbers or scales, which are no values of a matrix.
+    package func auxiliaryTensorNames() throws(ManifestError) -> Set<String> {
+        var names: Set<String> = []
+        for matrix in matrices {
+            for patch in matrix.patches {
+                for (part, tensor) in try patch.declaredParts(matrix: matrix.name)
+                where part.content != .values {
+                    names.insert(tensor.name)
+                }
+            }
+        }
+        return names
+    }
+
+    /// The type that some matrix' values are quantised to.
+    package var quantizedType: ElementType? {
+        matrices.lazy.flatMap(\.patches).map(\.elementType).first(where: \.isQuantized)
     }
 
     /// Every tensor that some patch is stored in.
@@ -85,12 +120,15 @@ package struct CompressedMatrix: Codable, Hashable, Sendable {
         var patches: [CompressedPatch] = []
         for (index, patch) in plan.patches.enumerated() {
             let prefix = plan.patches.count == 1 ? plan.name : "\(plan.name).patch.\(index)"
-            let parts = try patch.region.parts(of: patch.format, matrix: plan.name)
+            let parts = try patch.region.parts(
+                of: patch.format, storing: patch.elementType, matrix: plan.name)
             var tensors = Dictionary(
                 parts.map { ($0.name, "\(prefix).\($0.name)") },
                 uniquingKeysWith: { first, _ in first })
             if let leader = patch.sharesInputOf {
-                tensors[Format.inputPart] = "\(leader).\(Format.inputPart)"
+                for part in Format.sharedParts where tensors[part] != nil {
+                    tensors[part] = "\(leader).\(part)"
+                }
             }
             patches.append(
                 CompressedPatch(
@@ -104,7 +142,7 @@ package struct CompressedMatrix: Codable, Hashable, Sendable {
 package struct CompressedPatch: Codable, Hashable, Sendable {
     package let region: MatrixRegion
     package let format: Format
-    /// Type of the values; row numbers are always int32.
+    /// Type of the values; row numbers are always int32, scales float32.
     package let elementType: ElementType
     /// Name in the checkpoint of each of the format's parts.
     package let tensors: [String: String]
@@ -126,19 +164,27 @@ package struct CompressedPatch: Codable, Hashable, Sendable {
 
     /// The tensors that the patch is stored in, as a file must declare them.
     package func declarations(matrix: String) throws(ManifestError) -> [TensorInfo] {
-        var declarations: [TensorInfo] = []
-        for part in try region.parts(of: format, matrix: matrix) {
+        try declaredParts(matrix: matrix).map(\.info)
+    }
+
+    /// The same with what each of them is.
+    package func declaredParts(
+        matrix: String
+    ) throws(ManifestError) -> [(part: Format.Part, info: TensorInfo)] {
+        var declarations: [(part: Format.Part, info: TensorInfo)] = []
+        let parts = try region.parts(of: format, storing: elementType, matrix: matrix)
+        for part in parts {
             guard let name = tensors[part.name] else {
                 throw .part(part.name, matrix: matrix, problem: "has no tensor")
             }
-            let type = part.isIndex ? ElementType.int32 : elementType
+            let type = part.elementType(storing: elementType)
             guard let info = TensorInfo(name: name, elementType: type, shape: part.shape) else {
                 throw .part(part.name, matrix: matrix, problem: "has absurd shape \(part.shape)")
             }
-            declarations.append(info)
+            declarations.append((part, info))
         }
         guard declarations.count == tensors.count else {
-            let known = Set(try region.parts(of: format, matrix: matrix).map(\.name))
+            let known = Set(parts.map(\.name))
             let extra = tensors.keys.filter { !known.contains($0) }.sorted().first ?? ""
             throw .part(extra, matrix: matrix, problem: "is not one of its format")
         }

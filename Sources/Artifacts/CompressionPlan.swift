@@ -41,8 +41,19 @@ package struct MatrixPlan: Codable, Hashable, Sendable {
         self.patches = patches
     }
 
-    /// Whether any patch is anything but dense.
-    package var isCompressed: Bool { patches.contains { $0.format != .dense } }
+    /// Whether any patch is anything but dense, or dense and quantised.
+    package var isCompressed: Bool {
+        patches.contains { $0.format != .dense || $0.elementType.isQuantized }
+    }
+
+    /// The same with values stored as `type`.
+    package func storing(as type: ElementType) -> MatrixPlan {
+        MatrixPlan(
+            name: name, rows: rows, columns: columns,
+            patches: patches.map {
+                PatchPlan($0.region, $0.format, as: type, sharingInputOf: $0.sharesInputOf)
+            })
+    }
 
     /// One format for the whole matrix.
     /// - Parameter leader: the module whose input factor it shares.
@@ -64,7 +75,7 @@ package struct MatrixPlan: Codable, Hashable, Sendable {
 package struct PatchPlan: Codable, Hashable, Sendable {
     package let region: MatrixRegion
     package let format: Format
-    /// The type that the values are stored in.
+    /// The type that the values are stored in: I8 and F8_E4M3 have a float32 scale for each row of a factor.
     package let elementType: ElementType
     /// The matrix whose input factor is this one's too: stored once, with that matrix, and fitted to
     /// both. Both are of low rank, of equal rank and type, and read as many inputs.
@@ -87,7 +98,19 @@ package struct PatchPlan: Codable, Hashable, Sendable {
     }
 }
 
+extension ElementType {
+    /// Whether weights can be stored in it.
+    var storesWeights: Bool { isFloatingPoint || isQuantized }
+}
+
 extension CompressionPlan {
+    /// The same with values stored as `type`.
+    package func storing(as type: ElementType) -> CompressionPlan {
+        CompressionPlan(
+            source: source, settings: settings, fit: fit,
+            matrices: matrices.map { $0.storing(as: type) })
+    }
+
     /// Checks that the plan means something: versions, names, tilings, formats, sharing and fit.
     package func validate() throws(ManifestError) {
         guard version == Self.currentVersion else { throw .version(version, Self.currentVersion) }
@@ -98,8 +121,9 @@ extension CompressionPlan {
                 matrix.patches.map(\.region), rows: matrix.rows, columns: matrix.columns,
                 of: matrix.name)
             for patch in matrix.patches {
-                _ = try patch.region.parts(of: patch.format, matrix: matrix.name)
-                guard patch.elementType.isFloatingPoint else {
+                _ = try patch.region.parts(
+                    of: patch.format, storing: patch.elementType, matrix: matrix.name)
+                guard patch.elementType.storesWeights else {
                     throw .elementType(patch.elementType, matrix: matrix.name)
                 }
             }

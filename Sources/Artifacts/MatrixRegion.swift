@@ -1,4 +1,5 @@
 import TensorNetworks
+import Tensors
 
 /// A rectangle of a matrix.
 package struct MatrixRegion: Codable, Hashable, Sendable, CustomStringConvertible {
@@ -52,11 +53,13 @@ extension MatrixRegion {
         }
     }
 
-    /// The tensors of a format that represents this region.
-    func parts(of format: Format, matrix: String) throws(ManifestError) -> [Format.Part] {
+    /// The tensors of a format that represents this region with values stored as `type`.
+    func parts(
+        of format: Format, storing type: ElementType, matrix: String
+    ) throws(ManifestError) -> [Format.Part] {
         let parts: [Format.Part]
         do {
-            parts = try format.parts(rows: rows.count, columns: columns.count)
+            parts = try format.parts(rows: rows.count, columns: columns.count, storing: type)
         } catch {
             throw .format(error, matrix: matrix)
         }

@@ -89,13 +89,13 @@ extension MatrixSensitivity {
         try requireFinite(candidate.predictedKL, "predicted_kl")
         if let measured = candidate.measuredKL { try requireFinite(measured, "measured_kl") }
         let region = MatrixRegion(rows: 0..<rows, columns: 0..<columns)
-        let parts = try region.parts(of: candidate.format, matrix: name)
+        let parts = try region.parts(of: candidate.format, storing: elementType, matrix: name)
         var (parameters, bytes) = (0, 0)
         for part in parts {
             // A sum of many large terms can exceed `Int`, though no part of it does.
-            if !part.isIndex { parameters = saturatingSum(parameters, part.count) }
-            let width = part.isIndex ? ElementType.int32.byteCount : elementType.byteCount
-            bytes = saturatingSum(bytes, part.count * width)
+            if part.content == .values { parameters = saturatingSum(parameters, part.count) }
+            bytes = saturatingSum(
+                bytes, part.count * part.elementType(storing: elementType).byteCount)
         }
         guard parameters <= rows * columns else {
             throw fault("takes more values than the matrix has")

@@ -37,11 +37,21 @@ static inline float widened(uint16_t value) {
     return result;
 }
 
+// Sign, four bits of exponent, three of mantissa, as the highest of a float32 whose exponent is 120 too low: the
+// least of them are subnormal there, as they are here.
+static inline float of_e4m3(uint8_t value) {
+    uint32_t bits = (uint32_t)(value & 0x80) << 24 | (uint32_t)(value & 0x7F) << 20;
+    float result;
+    memcpy(&result, &bits, 4);
+    return result * 0x1p120f;
+}
+
 static inline float value(cd_matrix w, int64_t index) {
     return w.type == CD_F32 ? ((const float *)w.values)[index] : widened(((const uint16_t *)w.values)[index]);
 }
 
 static inline void put(const product *p, int64_t b, int64_t row, float value) {
+    if (p->w.scales) value *= p->w.scales[row];
     float *y = p->y + b * p->ystride + (p->places ? p->places[row] : row);
     *y = p->add ? *y + value : value;
 }
@@ -56,7 +66,13 @@ static inline void put(const product *p, int64_t b, int64_t row, float value) {
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE float typed(cd_type type, const void *values, int64_t index) {
-    return type == CD_F32 ? ((const float *)values)[index] : widened(((const uint16_t *)values)[index]);
+    switch (type) {
+    case CD_F32: return ((const float *)values)[index];
+    case CD_BF16: return widened(((const uint16_t *)values)[index]);
+    case CD_I8: return ((const int8_t *)values)[index];
+    case CD_E4M3: return of_e4m3(((const uint8_t *)values)[index]);
+    }
+    return 0;
 }
 
 INLINE float plain_dot(cd_type type, const void *w, int64_t start, const float *x, int64_t n) {
@@ -78,6 +94,8 @@ INLINE void plain_rows(const product *p, cd_type type, int64_t from, int64_t to)
 
 CLONED static void plain_linear_f32(const product *p, int64_t from, int64_t to) { plain_rows(p, CD_F32, from, to); }
 CLONED static void plain_linear_bf16(const product *p, int64_t from, int64_t to) { plain_rows(p, CD_BF16, from, to); }
+CLONED static void plain_linear_i8(const product *p, int64_t from, int64_t to) { plain_rows(p, CD_I8, from, to); }
+CLONED static void plain_linear_e4m3(const product *p, int64_t from, int64_t to) { plain_rows(p, CD_E4M3, from, to); }
 
 // y (+)= a · x[offset…] for i < width.
 INLINE void plain_axpy(float a, cd_type type, const void *x, int64_t offset, float *y, int64_t width) {
@@ -121,6 +139,16 @@ CLONED static void plain_slices_bf16(const slices *s, int64_t from, int64_t to) 
 
 AVX512 static inline __m512 load(cd_type type, const void *values, int64_t index, __mmask16 mask) {
     if (type == CD_F32) return _mm512_maskz_loadu_ps(mask, (const float *)values + index);
+    if (type == CD_I8)
+        return _mm512_cvtepi32_ps(
+            _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, (const int8_t *)values + index)));
+    if (type == CD_E4M3) {
+        // As float16, whose exponent has one bit more and another bias: 2⁻⁸ of the value, which `tile` makes good.
+        __m256i wide = _mm256_cvtepu8_epi16(_mm_maskz_loadu_epi8(mask, (const uint8_t *)values + index));
+        __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
+        __m256i rest = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7F)), 7);
+        return _mm512_cvtph_ps(_mm256_or_si256(sign, rest));
+    }
     __m256i narrow = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)values + index);
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
 }
@@ -142,7 +170,8 @@ AVX512 static inline __attribute__((always_inline)) void tile(const product *p, 
         }
     }
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < batch; i++) put(p, b + i, row + r, _mm512_reduce_add_ps(sums[r][i]));
+        for (int i = 0; i < batch; i++)
+            put(p, b + i, row + r, _mm512_reduce_add_ps(sums[r][i]) * (type == CD_E4M3 ? 256.0f : 1.0f));
 }
 
 #define TILES(TYPE, ROWS)                                                                                              \
@@ -158,6 +187,8 @@ AVX512 static inline __attribute__((always_inline)) void tile(const product *p, 
 
 AVX512 static void wide_linear_f32(const product *p, int64_t row, int64_t to) { TILES(CD_F32, 4) TILES(CD_F32, 1) }
 AVX512 static void wide_linear_bf16(const product *p, int64_t row, int64_t to) { TILES(CD_BF16, 4) TILES(CD_BF16, 1) }
+AVX512 static void wide_linear_i8(const product *p, int64_t row, int64_t to) { TILES(CD_I8, 4) TILES(CD_I8, 1) }
+AVX512 static void wide_linear_e4m3(const product *p, int64_t row, int64_t to) { TILES(CD_E4M3, 4) TILES(CD_E4M3, 1) }
 
 // Rows of a and up to 32 places of the result at once: y[r, i…] (+)= Σ_k a[r, k] · x[k, i…], x behind value `offset`.
 AVX512 static inline __attribute__((always_inline)) void strip(cd_matrix a, int64_t row, const void *x, cd_type type,
@@ -227,15 +258,19 @@ static bool has_avx512(void) {
 
 // MARK: Threads
 
+typedef void linear_function(const product *, int64_t, int64_t);
+
 static void linear_piece(void *context, int64_t from, int64_t to) {
     const product *p = context;
 #if defined(__x86_64__)
+    static linear_function *const wide[] = {wide_linear_f32, wide_linear_bf16, wide_linear_i8, wide_linear_e4m3};
     if (has_avx512()) {
-        (p->w.type == CD_F32 ? wide_linear_f32 : wide_linear_bf16)(p, from, to);
+        wide[p->w.type](p, from, to);
         return;
     }
 #endif
-    (p->w.type == CD_F32 ? plain_linear_f32 : plain_linear_bf16)(p, from, to);
+    static linear_function *const plain[] = {plain_linear_f32, plain_linear_bf16, plain_linear_i8, plain_linear_e4m3};
+    plain[p->w.type](p, from, to);
 }
 
 static void expand_piece(void *context, int64_t from, int64_t to) {

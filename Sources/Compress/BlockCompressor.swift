@@ -21,6 +21,8 @@ struct BlockCompressor {
     let moments: MomentCache?
     /// What trains each block after it is fitted; anchored fits only.
     let refinement: BlockRefinement?
+    /// How values are rounded that are stored as one byte.
+    let rounding: WeightRounding
     let device: Device
 
     /// A matrix and how well it was fitted.
@@ -60,6 +62,8 @@ struct BlockCompressor {
         _ layer: Int, anchor: Double, _ streams: BlockStreams, step: (String) throws -> Void
     ) throws -> Compressed {
         var all: [Fitted] = []
+        // Of what is quantised after it is refined.
+        var kept: [Projection.Input: SecondMoment] = [:]
         var pass = BlockPass(
             try DecoderBlock(
                 layer, of: configuration, from: WeightLoader(checkpoint, as: .float32, on: device)),
@@ -71,6 +75,7 @@ struct BlockCompressor {
             TorchRuntime.releaseUnusedMemory()
             // Layers that read the same activation share its moment.
             let moment = try observed?.takeMoment(named: input, shrinkage: fit.shrinkage)
+            if refinement != nil { kept[input] = moment }
             for unit in units {
                 let fitted = try fit(unit, moment) { observed?.takeWanted($0) }
                 for (member, matrix) in zip(unit.members, fitted) {
@@ -90,8 +95,14 @@ struct BlockCompressor {
                 let refined = try refinement.run(layer, all, streams) {
                     try step("refine block \(layer)")
                 }
-                compressed = Compressed(matrices: refined.fitted, others: refined.others)
                 pass.replace(by: refined.block)
+                let stored = try refined.fitted.map { matrix in
+                    try quantized(matrix, layer) { kept[$0.input] }
+                }
+                for matrix in stored where matrix.isQuantized {
+                    try pass.replace(projection(of: matrix, layer), by: matrix.weight)
+                }
+                compressed = Compressed(matrices: stored, others: refined.others)
             }
         }
         try pass.finish { try step("block \(layer)") }
@@ -197,19 +208,27 @@ struct BlockCompressor {
             let errors = try zip(objectives, shared.pairs).map { objective, pair in
                 try objective.relativeError(of: Factorization.lowRank(pair).reconstructed())
             }
-            let stored = try shared.stored(as: leader.patch.elementType)
-            return zip(stored, errors).map { ([.network(.lowRank($0))], $1) }
+            let type = leader.patch.elementType
+            guard type.isQuantized else {
+                let stored = try shared.stored(as: type)
+                return zip(stored, errors).map { ([.network(.lowRank($0))], $1) }
+            }
+            let stored = try shared.quantized(as: type, rounding)
+            return try zip(stored, objectives).map { network, objective in
+                let error = try objective.relativeError(of: network.reconstructed(as: .float64))
+                return ([.quantized(network)], error)
+            }
         }
-        guard leader.plan.patches.count == 1 else {
+        guard leader.plan.patches.count == 1, leader.patch.format != .dense else {
             return [try patches(leader, objectives[0])]
         }
-        let (network, error) = try network(objectives[0], leader.patch)
-        return [([.network(network)], error)]
+        let (weight, error) = try network(objectives[0], leader.patch)
+        return [([weight], error)]
     }
 
     private func network(
         _ objective: FitObjective, _ patch: PatchPlan
-    ) throws -> (stored: Factorization, relativeError: Double) {
+    ) throws -> (stored: Linear.Weight, relativeError: Double) {
         let network: Factorization
         let error: Double
         if fit.readsText {
@@ -219,7 +238,24 @@ struct BlockCompressor {
             network = try Factorization.decomposing(objective.target, format: patch.format)
             error = try objective.relativeError(of: network.reconstructed())
         }
-        return (try network.stored(as: patch.elementType, for: objective), error)
+        guard isQuantizedNow(patch.elementType) else {
+            let type = patch.elementType.beforeQuantization
+            return (.network(try network.stored(as: type, for: objective)), error)
+        }
+        let quantized = try network.quantized(as: patch.elementType, for: objective, rounding)
+        return (
+            .quantized(quantized),
+            try objective.relativeError(of: quantized.reconstructed(as: .float64))
+        )
+    }
+
+    private func dense(_ objective: FitObjective, _ type: ElementType) throws -> Linear.Weight {
+        guard isQuantizedNow(type) else {
+            return .dense(
+                try objective.target.converted(to: type.beforeQuantization).contiguous())
+        }
+        return .quantized(
+            try QuantizedNetwork(quantizing: objective.target, as: type, for: objective, rounding))
     }
 
     /// Patch by patch; each makes good what those before it lost. Dense patches, which lose nothing but
@@ -231,10 +267,9 @@ struct BlockCompressor {
             let (rows, columns) = (patch.region.rows, patch.region.columns)
             let part = try objective.patch(
                 rows: rows, columns: columns, given: weights.isEmpty ? nil : error)
-            let weight: Linear.Weight =
+            let weight =
                 patch.format == .dense
-                ? .dense(try part.target.converted(to: patch.elementType).contiguous())
-                : .network(try network(part, patch).stored)
+                ? try dense(part, patch.elementType) : try network(part, patch).stored
             let values = try weight.dense().converted(to: .float64)
             try error.narrowed(0, rows).narrowed(1, columns).assign(
                 objective.target.narrowed(0, rows).narrowed(1, columns) - values)

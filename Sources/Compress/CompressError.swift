@@ -4,6 +4,7 @@ package enum CompressError: Error, CustomStringConvertible {
     case keep(Double)
     case alreadyCompressed(folder: String)
     case alreadyDense(String)
+    case alreadyQuantized(folder: String)
     case planOfOther(plan: Fingerprint, model: Fingerprint)
     case planMatrix(String, problem: String)
     case sharing(String, String)
@@ -18,6 +19,8 @@ package enum CompressError: Error, CustomStringConvertible {
             "\(folder) is compressed already; compress the dense checkpoint that it was made from"
         case .alreadyDense(let folder):
             "\(folder) is a dense checkpoint already"
+        case .alreadyQuantized(let folder):
+            "\(folder) is quantised already; quantise the model that it was made from"
         case .planOfOther(let plan, let model):
             "the plan was made for checkpoint \(plan.hex.prefix(12))…, and this model is \(model.hex.prefix(12))…; analyze and plan this one"
         case .planMatrix(let matrix, let problem):

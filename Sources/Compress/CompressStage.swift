@@ -103,8 +103,13 @@ package struct CompressStage {
             try given.checkSharing(configuration, settings.fit)
             plan = given
         }
+        let stored = settings.weights.map { plan.storing(as: $0) } ?? plan
+        var description = plan.settings
+        if stored.matrices.contains(where: { $0.patches.contains { $0.elementType.isQuantized } }) {
+            description["rounding"] = .string(settings.rounding.rawValue)
+        }
         return CompressionPlan(
-            source: source, settings: plan.settings, fit: settings.fit, matrices: plan.matrices)
+            source: source, settings: description, fit: settings.fit, matrices: stored.matrices)
     }
 
     // MARK: Blocks
@@ -135,7 +140,7 @@ package struct CompressStage {
         let compressor = BlockCompressor(
             checkpoint: checkpoint, configuration: configuration, fit: fit,
             units: plan.units(configuration), moments: moments, refinement: refinement,
-            device: device)
+            rounding: settings.rounding, device: device)
         var done = stepsOfMoments
         func step(_ note: String) throws {
             done += 1
@@ -221,7 +226,7 @@ package struct CompressStage {
         for matrix in block.matrices {
             for (patch, fitted) in zip(matrix.matrix.patches, matrix.patches) {
                 for (part, tensor) in fitted.weight.parts
-                where !matrix.sharesInput || part != Format.inputPart {
+                where !matrix.sharesInput || !Format.sharedParts.contains(part) {
                     guard let name = patch.tensors[part] else {
                         preconditionFailure("a manifest entry names every part of its format")
                     }

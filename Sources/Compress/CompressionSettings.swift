@@ -1,5 +1,6 @@
 import Artifacts
 import TensorNetworks
+import Tensors
 
 /// What a compression is asked for; its result's plan says how it was fitted.
 package struct CompressionSettings: Sendable {
@@ -14,6 +15,10 @@ package struct CompressionSettings: Sendable {
     package var goal: Goal
     /// At first what the plan says.
     package var fit: FitSettings
+    /// What values are quantised to, one byte each; `nil` leaves the types of the plan.
+    package var weights: ElementType?
+    /// How they are rounded, where they are quantised.
+    package var rounding = WeightRounding.compensated
     /// Seed of what is drawn at random: the labels of the output moments.
     package var seed: UInt64 = 0
 

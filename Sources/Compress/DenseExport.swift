@@ -16,6 +16,16 @@ package struct DenseExport {
         self.output = output
     }
 
+    /// The type of the parts; of quantised ones the model's, as config.json has it.
+    private static func elementType(
+        of matrix: CompressedMatrix, _ configuration: ModelConfiguration
+    ) -> ElementType {
+        guard let type = matrix.patches.first?.elementType, !type.isQuantized else {
+            return configuration.elementType ?? .bfloat16
+        }
+        return type
+    }
+
     /// - Parameter progress: tensors written of how many; throwing from it leaves no output.
     package func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws {
         let configuration = try ModelConfiguration(folder: source)
@@ -29,7 +39,7 @@ package struct DenseExport {
         let weights = manifest.matrices.compactMap { matrix in
             TensorInfo(
                 name: "\(matrix.name).weight",
-                elementType: matrix.patches.first?.elementType ?? .bfloat16,
+                elementType: Self.elementType(of: matrix, configuration),
                 shape: [matrix.rows, matrix.columns])
         }
         var done = 0

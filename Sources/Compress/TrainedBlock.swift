@@ -159,7 +159,7 @@ struct TrainedBlock {
                     PatchedMatrix.Patch(
                         $1.region,
                         try $1.weight.mapTensors { try $0.detached() }
-                            .converted(to: $0.elementType))
+                            .converted(to: $0.elementType.beforeQuantization))
                 }
                 let rounded = matrix.replacing(patches)
                 stored.append(rounded)

@@ -125,11 +125,11 @@ package struct DecodeBenchmark {
 
     /// Linear layers, head and norms once; of the embedding, where the head is another matrix, a row.
     private func bytesTouched(_ batch: Int, _ context: Int) -> Int {
-        let (configuration, type) = (model.configuration, model.ends.embedding.elementType)
-        let weights = model.linearParameterCount + model.ends.head.count
+        let configuration = model.configuration
+        let weights = model.linearByteCount + model.ends.head.byteCount
         let cached = CacheMemory.byteCount(
             headDim: configuration.headDim, as: measured.executor.cacheType)
-        return weights * type.byteCount
+        return weights
             + 2 * batch * (context + 1) * configuration.layerCount
             * configuration.keyValueHeadCount * cached
     }

@@ -70,7 +70,8 @@ package struct EvaluateStage {
         return EvaluationReport(
             model: self.model, reference: reference, perplexity: total.perplexity,
             tokens: total.tokens, klMean: total.klMean, top1Agreement: total.top1Agreement,
-            parameters: checkpoint.parameterCount, linearParameters: model.linearParameterCount,
+            parameters: try checkpoint.parameterCount(),
+            linearParameters: model.linearParameterCount,
             bytes: checkpoint.byteCount, tokensPerSecond: Double(total.tokens) / seconds,
             peakMemoryBytes: try PeakMemory.bytes(on: device), window: window, stride: stride,
             device: device.description, elementType: elementType.rawValue,

@@ -6,6 +6,7 @@ package enum HealError: Error, CustomStringConvertible {
     case teacherNeeded
     case wrongTeacher(teacher: Fingerprint, expected: Fingerprint)
     case compressedTeacher(String)
+    case quantized(String)
     case vocabulary(tokenizer: Int, model: Int)
     case window(Int, positions: Int)
     case nothingToLearn
@@ -28,6 +29,8 @@ package enum HealError: Error, CustomStringConvertible {
             "the teacher is checkpoint \(teacher.hex.prefix(12))…, and the model was compressed from \(expected.hex.prefix(12))…; pass the one that it was compressed from"
         case .compressedTeacher(let folder):
             "\(folder) is compressed itself; the teacher is the dense model"
+        case .quantized(let folder):
+            "\(folder) is quantised, and values of one byte cannot be trained: heal the model before it is quantised"
         case .vocabulary(let tokenizer, let model):
             "the tokenizer has \(tokenizer) tokens and the model a vocabulary of \(model)"
         case .window(let window, let positions):

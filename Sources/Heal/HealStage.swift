@@ -28,6 +28,7 @@ package struct HealStage {
         let configuration = try ModelConfiguration(folder: model)
         let checkpoint = try Checkpoint(model)
         try checkpoint.validate(against: configuration)
+        guard checkpoint.manifest?.quantizedType == nil else { throw HealError.quantized(model) }
         let identity = try checkpoint.fingerprint()
         let source = checkpoint.manifest?.source ?? identity
         let dense = try openTeacher(source)

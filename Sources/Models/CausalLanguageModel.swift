@@ -10,6 +10,8 @@ package struct CausalLanguageModel {
     /// Values of the blocks' linear layers as they are stored; biases, embedding and head excluded. What
     /// several layers share counts once.
     package let linearParameterCount: Int
+    /// Bytes of the same, with the scales of quantised ones.
+    package let linearByteCount: Int
 
     /// Reads all weights of `checkpoint`, which is checked against `configuration` first.
     package init(
@@ -37,6 +39,10 @@ package struct CausalLanguageModel {
         }
         linearParameterCount =
             try counted - (source.manifest?.repeatedParameterCount() ?? 0)
+        let bytes = blocks.reduce(0) { sum, block in
+            sum + Projection.allCases.reduce(0) { $0 + block[$1].weight.valueBytes }
+        }
+        linearByteCount = try bytes - (source.manifest?.repeatedByteCount(as: type) ?? 0)
     }
 
     package var device: Device { ends.embedding.device }

@@ -17,6 +17,10 @@ package struct RandomModel {
         let shape: [Int]
         /// Of a network; `nil` for a tensor of the dense model.
         var part: RandomPart?
+        /// What its values are quantised to; `nil` where they are not.
+        var quantized: ElementType?
+        /// Whether it is the scales of the part.
+        var isScales = false
     }
 
     package init(_ configuration: ModelConfiguration, seed: UInt64 = 0) {
@@ -46,7 +50,18 @@ package struct RandomModel {
                     guard let name = patch.tensors[part.part.name] else {
                         preconditionFailure("the manifest was checked to name every part")
                     }
-                    places[name] = Place(index: index, shape: part.part.shape, part: part)
+                    let quantized =
+                        patch.elementType.isQuantized && !part.part.isIndex
+                        ? patch.elementType : nil
+                    places[name] = Place(
+                        index: index, shape: part.part.shape, part: part, quantized: quantized)
+                    if quantized != nil,
+                        let scales = patch.tensors[Format.scales(of: part.part.name)]
+                    {
+                        places[scales] = Place(
+                            index: index, shape: [part.part.rows], part: part, quantized: quantized,
+                            isScales: true)
+                    }
                     index += 1
                 }
             }
@@ -71,7 +86,14 @@ package struct RandomModel {
             preconditionFailure("a model is asked for the tensors of its own configuration")
         }
         let seed = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(place.index)
-        if let part = place.part { return try part.values(seed: seed, as: type, on: device) }
+        if let part = place.part {
+            guard let quantized = place.quantized else {
+                return try part.values(seed: seed, as: type, on: device)
+            }
+            return place.isScales
+                ? try part.scales(as: quantized, on: device)
+                : try part.values(seed: seed, as: quantized, on: device)
+        }
         guard place.shape.count == 2 else {
             return try Tensor.full(place.shape, name.hasSuffix("bias") ? 0 : 1, type, on: device)
         }

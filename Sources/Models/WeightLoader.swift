@@ -30,23 +30,29 @@ package struct WeightLoader {
     }
 
     /// The named tensor, with memory of its own and checked to hold no NaN or infinity.
-    package func tensor(_ name: String) throws -> Tensor {
+    package func tensor(_ name: String) throws -> Tensor { try tensor(name, as: type) }
+
+    /// - Parameter type: of floating-point values; `nil` leaves them as they are stored.
+    private func tensor(_ name: String, as type: ElementType?) throws -> Tensor {
         let checkpoint: Checkpoint
         switch source {
         case .checkpoint(let opened): checkpoint = opened
-        case .random(let model): return try model.tensor(name, as: type, on: device)
+        case .random(let model): return try model.tensor(name, as: type ?? .float32, on: device)
         case .tensors(let tensors, _):
             guard let tensor = tensors[name] else {
                 preconditionFailure("'\(name)' is not among the tensors of the model in memory")
             }
             // Not copied where nothing is to be converted: gradients find their way back to it.
             return try tensor.to(
-                tensor.elementType.isFloatingPoint ? type : tensor.elementType, device)
+                tensor.elementType.isFloatingPoint
+                    ? type ?? tensor.elementType : tensor.elementType,
+                device)
         }
         let stored = try checkpoint.tensor(named: name)
         let isValue = stored.elementType.isFloatingPoint
         if isValue { try checkpoint.requireFinite(name) }
-        let loaded = try stored.to(isValue ? type : stored.elementType, device, copy: true)
+        let loaded = try stored.to(
+            isValue ? type ?? stored.elementType : stored.elementType, device, copy: true)
         // The copy is what stays: the file's pages would otherwise double the weights in memory.
         try checkpoint.release(name)
         return loaded
@@ -73,15 +79,23 @@ package struct WeightLoader {
     }
 
     private func weight(of patch: CompressedPatch) throws -> Linear.Weight {
+        let isQuantized = patch.elementType.isQuantized
         func part(_ name: String) throws -> Tensor {
             guard let stored = patch.tensors[name] else {
                 preconditionFailure("the manifest was checked to name every part")
             }
-            guard shared.names.contains(stored) else { return try tensor(stored) }
+            let type = isQuantized ? nil : type
+            guard shared.names.contains(stored) else { return try tensor(stored, as: type) }
             if let known = shared.loaded[stored] { return known }
-            let loaded = try tensor(stored)
+            let loaded = try tensor(stored, as: type)
             shared.loaded[stored] = loaded
             return loaded
+        }
+        if isQuantized {
+            return .quantized(
+                try QuantizedNetwork(
+                    format: patch.format, rows: patch.region.rows.count,
+                    columns: patch.region.columns.count, as: patch.elementType, stored: part))
         }
         if patch.format == .dense { return .dense(try part("weight")) }
         return .network(

@@ -31,8 +31,8 @@ extension WeightSource {
     /// What stands for the matrices that are compressed.
     package var compressedPatches: [CompressedPatch] { manifest?.matrices.flatMap(\.patches) ?? [] }
 
-    /// Bytes of each of the model's tensors with values of `type` and row numbers of 4 bytes; what several
-    /// layers share is there once.
+    /// Bytes of each of the model's tensors with values of `type`, quantised ones of one byte, and row numbers and
+    /// scales of 4 bytes; what several layers share is there once.
     package func byteCounts(
         _ configuration: ModelConfiguration, as type: ElementType
     ) throws(ManifestError) -> [Int] {
@@ -43,12 +43,11 @@ extension WeightSource {
         var seen: Set<String> = []
         for matrix in matrices {
             for patch in matrix.patches {
-                for tensor in try patch.declarations(matrix: matrix.name)
+                let held = patch.elementType.isQuantized ? patch.elementType : type
+                for (part, tensor) in try patch.declaredParts(matrix: matrix.name)
                 where seen.insert(tensor.name).inserted {
-                    let isValue = tensor.elementType.isFloatingPoint
                     counts.append(
-                        tensor.shape.reduce(
-                            isValue ? type.byteCount : tensor.elementType.byteCount, *))
+                        tensor.shape.reduce(part.elementType(storing: held).byteCount, *))
                 }
             }
         }

@@ -17,11 +17,12 @@ struct BytesFigure {
             self.matrix = matrix.name
             self.patch = patch
             let (rows, columns) = (patch.region.rows.count, patch.region.columns.count)
-            let width = patch.elementType.byteCount
+            // What is quantised was of two bytes, as models are stored.
+            let width = patch.elementType.isQuantized ? 2 : patch.elementType.byteCount
             bytes = try BytesFigure.sum(
-                patch.format.parts(rows: rows, columns: columns).map { part in
-                    let (bytes, overflow) = part.count.multipliedReportingOverflow(
-                        by: part.isIndex ? 4 : width)
+                patch.format.parts(rows: rows, columns: columns, storing: patch.elementType).map {
+                    let (bytes, overflow) = $0.count.multipliedReportingOverflow(
+                        by: $0.elementType(storing: patch.elementType).byteCount)
                     return overflow ? Int.max : bytes
                 }, matrix.name)
             denseBytes = rows * columns * width

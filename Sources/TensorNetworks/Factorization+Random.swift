@@ -27,15 +27,29 @@ package struct RandomPart: Sendable {
     }
 
     /// The same values every time on the same kind of device; row numbers are evenly spread.
-    /// - Parameter type: of values; row numbers are int32.
+    /// - Parameter type: of values, where one byte is to be read as a multiple of `scales`; row numbers are int32.
     package func values(seed: UInt64, as type: ElementType, on device: Device) throws -> Tensor {
         if part.isIndex {
             return try Tensor((0..<part.count).map { Int32($0 * rows / part.count) }, on: device)
         }
         let values = try Tensor.noise(part.shape, seed: seed, on: device)
-        try values.scale(by: variance.squareRoot())
-        return try values.converted(to: type)
+        guard type.isQuantized else {
+            try values.scale(by: variance.squareRoot())
+            return try values.converted(to: type)
+        }
+        let most = type.largestElement
+        try values.scale(by: most / Self.largestNoise)
+        return try values.clamped(-most...most).converted(to: type)
     }
+
+    /// Of all rows of values of one byte; a tensor of quantised elements has the variance of others.
+    package func scales(as type: ElementType, on device: Device) throws -> Tensor {
+        let scale = variance.squareRoot() * Self.largestNoise / type.largestElement
+        return try Tensor.full([part.rows], scale, .float32, on: device)
+    }
+
+    /// In standard deviations.
+    private static let largestNoise = 4.0
 }
 
 extension Format {

@@ -83,20 +83,62 @@ extension Format {
         /// Name within the matrix, as in `output`, `core.0`, `core.0.pivots`, `term.1.factor.2`.
         package let name: String
         package let shape: [Int]
-        /// Whether it holds int32 row numbers rather than values.
-        package let isIndex: Bool
+        package let content: Content
+        /// Leading dimensions that are the rows of the part as a matrix; the others are its columns. Of what is
+        /// contracted from the inputs' side on, rows are what that makes.
+        package let rowDimensions: Int
 
-        package init(_ name: String, _ shape: [Int], isIndex: Bool = false) {
-            self.name = name
-            self.shape = shape
-            self.isIndex = isIndex
+        package enum Content: Hashable, Sendable {
+            case values
+            /// int32 row numbers.
+            case rowNumbers
+            /// float32, one of each row of a part whose values take one byte.
+            case scales
         }
 
+        package init(
+            _ name: String, _ shape: [Int], isIndex: Bool = false, rowDimensions: Int = 1
+        ) {
+            self.init(
+                name, shape, isIndex ? .rowNumbers : .values, rowDimensions: rowDimensions)
+        }
+
+        init(_ name: String, _ shape: [Int], _ content: Content, rowDimensions: Int) {
+            self.name = name
+            self.shape = shape
+            self.content = content
+            self.rowDimensions = rowDimensions
+        }
+
+        package var isIndex: Bool { content == .rowNumbers }
         package var count: Int { shape.reduce(1, *) }
+
+        /// Rows of the part as a matrix.
+        package var rows: Int { shape.prefix(rowDimensions).reduce(1, *) }
+        package var columns: Int { shape.dropFirst(rowDimensions).reduce(1, *) }
+
+        /// What it holds where values are stored as `type`.
+        package func elementType(storing type: ElementType) -> ElementType {
+            switch content {
+            case .values: type
+            case .rowNumbers: .int32
+            case .scales: .float32
+            }
+        }
+
+        /// The scales of this part's rows.
+        var scales: Part {
+            Part(Format.scales(of: name), [rows], .scales, rowDimensions: 1)
+        }
     }
+
+    /// What the scales of a part are stored as.
+    package static func scales(of part: String) -> String { "\(part).scales" }
 
     /// What a low-rank matrix stores its input factor as.
     package static let inputPart = "input"
+    /// All that is stored of it.
+    package static let sharedParts = [inputPart, scales(of: inputPart)]
 
     /// The tensors of a `[rows, columns]` matrix in this format, in storage order.
     /// - Throws: `FormatError` where the format cannot represent a matrix of that size.
@@ -135,22 +177,32 @@ extension Format {
         }
     }
 
+    /// The tensors of a `[rows, columns]` matrix whose values are stored as `type`: behind values of one byte
+    /// come their scales.
+    package func parts(
+        rows: Int, columns: Int, storing type: ElementType
+    ) throws(FormatError) -> [Part] {
+        let parts = try parts(rows: rows, columns: columns)
+        guard type.isQuantized else { return parts }
+        return parts.flatMap { $0.isIndex ? [$0] : [$0, $0.scales] }
+    }
+
     /// Values that a `[rows, columns]` matrix takes in this format; row numbers are not values.
     package func parameterCount(rows: Int, columns: Int) throws(FormatError) -> Int {
         try parts(rows: rows, columns: columns).reduce(0) { $0 + ($1.isIndex ? 0 : $1.count) }
     }
 
-    /// Everything that is stored, with values of `type` and row numbers of 4 bytes.
+    /// Everything that is stored, with values of `type`, row numbers and scales of 4 bytes.
     package func byteCount(
         rows: Int, columns: Int, as type: ElementType
     ) throws(FormatError) -> Int {
-        try parts(rows: rows, columns: columns).reduce(0) {
-            $0 + $1.count * ($1.isIndex ? ElementType.int32.byteCount : type.byteCount)
+        try parts(rows: rows, columns: columns, storing: type).reduce(0) {
+            $0 + $1.count * $1.elementType(storing: type).byteCount
         }
     }
 
     private static func tuckerParts(_ modes: TensorModes, _ ranks: [Int]) -> [Part] {
-        [Part("core", ranks)]
+        [Part("core", ranks, rowDimensions: modes.output.count)]
             + zip(modes.output + modes.input, ranks).enumerated().map { index, size in
                 Part("factor.\(index)", [size.0, size.1])
             }
@@ -158,11 +210,15 @@ extension Format {
 
     private static func chainParts(_ modes: TensorModes, _ ranks: [Int]) -> [Part] {
         modes.output.indices.map { k in
-            Part("core.\(k)", [ranks[k], modes.output[k], modes.input[k], ranks[k + 1]])
+            Part(
+                "core.\(k)", [ranks[k], modes.output[k], modes.input[k], ranks[k + 1]],
+                rowDimensions: 2)
         }
     }
 
     private static func prefixed(_ part: Part, _ term: Int) -> Part {
-        Part("term.\(term).\(part.name)", part.shape, isIndex: part.isIndex)
+        Part(
+            "term.\(term).\(part.name)", part.shape, part.content,
+            rowDimensions: part.rowDimensions)
     }
 }

@@ -16,6 +16,8 @@ package enum NetworkError: Error, Equatable, CustomStringConvertible {
     case inputWidth(shape: [Int], columns: Int)
     case notFinite(String)
     case shrinkage(Double)
+    /// A scale that is not a number above zero.
+    case scale(part: String)
 
     package var description: String {
         switch self {
@@ -41,6 +43,8 @@ package enum NetworkError: Error, Equatable, CustomStringConvertible {
             "\(name) holds NaN or infinity"
         case .shrinkage(let share):
             "shrinkage \(share) is outside 0…1"
+        case .scale(let part):
+            "a scale of \(part) is not a number above zero"
         }
     }
 }

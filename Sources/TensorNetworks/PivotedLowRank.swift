@@ -46,4 +46,11 @@ package struct PivotedLowRank: Network {
     func reconstructed() throws -> Tensor {
         try order.joined(basis, coefficients.matmul(basis), along: 0)
     }
+
+    /// The same matrix as a pair, k² values larger: the kept rows are rows of an identity of its output factor.
+    package func lowRank() throws -> LowRank {
+        let identity = try Tensor.identity(rank, basis.elementType, on: basis.device)
+        return try LowRank(
+            output: order.joined(identity, coefficients, along: 0), input: basis)
+    }
 }

@@ -10,7 +10,7 @@ import Tensors
 package struct SharedInputFit {
     /// Uᵢ `[rows, rank]` and the common V `[rank, columns]`, float64.
     package let pairs: [LowRank]
-    private let objectives: [FitObjective]
+    let objectives: [FitObjective]
 
     /// - Parameters:
     ///   - objectives: of one input moment; each is weighted by what its output moment's scale was.

@@ -35,6 +35,9 @@ package enum ElementType: String, CaseIterable, Codable, Sendable {
         }
     }
 
+    /// Whether its values are read as multiples of scales, a scale for each row of a matrix.
+    package var isQuantized: Bool { self == .int8 || self == .float8e4m3 }
+
     /// Largest relative error of rounding to this type; 0 for integers.
     package var roundoff: Double {
         switch self {

@@ -33,6 +33,9 @@ struct BenchModelOptions: ParsableArguments {
     @Option(help: "Compress the random weights as this plan says.", completion: .file())
     var plan: String?
 
+    @Option(help: "Quantise the random weights of the linear layers: int8 or fp8.")
+    var weights: QuantizedType?
+
     @Option(help: "Type of the weights. Default: bfloat16 on a GPU, float32 on a CPU.")
     var dtype: ComputeType?
 
@@ -47,9 +50,9 @@ struct BenchModelOptions: ParsableArguments {
         case (.some, .some): throw ValidationError("give a model's folder or --config, not both")
         case (.some, nil):
             if dummy { throw ValidationError("--dummy weights are those of a --config") }
-            if keep != nil || plan != nil {
+            if keep != nil || plan != nil || weights != nil {
                 throw ValidationError(
-                    "--keep and --plan are for --dummy weights; `minima compress` compresses a model"
+                    "--keep, --plan and --weights are for --dummy weights; `minima compress` compresses a model"
                 )
             }
         case (nil, .some):
@@ -107,17 +110,26 @@ struct BenchModelOptions: ParsableArguments {
             try checkpoint.validate(against: configuration)
             return .checkpoint(checkpoint)
         }
-        if let plan {
-            return .random(
-                try RandomModel(configuration, compressedBy: try CompressionPlan.read(plan)))
+        guard let plan = try randomPlan(configuration, type) else {
+            return .random(RandomModel(configuration))
         }
-        guard let keep else { return .random(RandomModel(configuration)) }
         return .random(
             try RandomModel(
                 configuration,
-                compressedBy: CompressionPlan(
-                    share: keep, as: format ?? .lowRank, of: configuration, type: type,
-                    rankMultiple: rankMultiple)))
+                compressedBy: weights.map { plan.storing(as: $0.elementType) } ?? plan))
+    }
+
+    /// What the random weights are compressed to; `nil` where they are as config.json has them.
+    private func randomPlan(
+        _ configuration: ModelConfiguration, _ type: ElementType
+    ) throws -> CompressionPlan? {
+        if let plan { return try CompressionPlan.read(plan) }
+        if let keep {
+            return try CompressionPlan(
+                share: keep, as: format ?? .lowRank, of: configuration, type: type,
+                rankMultiple: rankMultiple)
+        }
+        return weights.map { CompressionPlan(dense: configuration, as: $0.elementType) }
     }
 }
 

@@ -21,6 +21,7 @@ struct CompressCommand: ParsableCommand {
 
               minima compress Models/tiny --keep 0.65 --output tiny-65
               minima compress Models/tiny --plan plan.json --output tiny-65
+              minima compress Models/tiny --keep 0.65 --weights int8 --output tiny-65-int8
               minima compress Models/tiny --plan plan.json --anchor 0 --output tiny-dense-inputs
               minima compress Models/tiny --format tensor-train --keep 0.5 --output tiny-tt
 
@@ -43,6 +44,18 @@ struct CompressCommand: ParsableCommand {
 
     @Option(help: "One format for every matrix, each with --keep of its own parameters.")
     var format: Format.Kind?
+
+    @Option(
+        help:
+            "Store the values of the linear layers in one byte each, with a scale for each row of a factor: int8 or fp8 (default: the plan's, or else the model's type)."
+    )
+    var weights: QuantizedType?
+
+    @Option(
+        help:
+            "How values of one byte are rounded: compensated, each loss made good by the values behind it as GPTQ does, or nearest (default: compensated)."
+    )
+    var rounding: WeightRounding?
 
     @Option(help: "Plan to carry out, as `minima plan` writes it.", completion: .file())
     var plan: String?
@@ -95,6 +108,8 @@ struct CompressCommand: ParsableCommand {
         var settings = CompressionSettings(
             try plan.map { .plan($0) } ?? goal(text, fit, device, isQuiet: isQuiet))
         settings.fit = fit
+        settings.weights = weights?.elementType
+        if let rounding { settings.rounding = rounding }
         settings.seed = calibration.seed
         var stage = CompressStage(
             source: model, output: output, settings: settings, calibration: text)
@@ -127,13 +142,15 @@ struct CompressCommand: ParsableCommand {
     }
 }
 
+extension WeightRounding: ExpressibleByArgument {}
+
 extension Format.Kind: ExpressibleByArgument {
     /// Those that a matrix can be compressed to.
     static let compressing = allCases.filter { $0 != .dense }
 }
 
 extension CompressionReport {
-    fileprivate var table: String {
+    var table: String {
         var rows = matrices.map { matrix in
             (
                 matrix.name,

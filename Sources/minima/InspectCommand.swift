@@ -24,7 +24,7 @@ struct InspectCommand: ParsableCommand {
         let configuration = try ModelConfiguration(folder: model)
         let checkpoint = try Checkpoint(model)
         try checkpoint.validate(against: configuration)
-        let summary = ModelSummary(
+        let summary = try ModelSummary(
             model: model, configuration, checkpoint,
             fingerprint: fingerprint ? try checkpoint.fingerprint().hex : nil)
         if output.json { try output.printJSON(summary) } else { print(summary.table) }
@@ -65,7 +65,7 @@ private struct ModelSummary: Encodable {
     init(
         model: String, _ configuration: ModelConfiguration, _ checkpoint: Checkpoint,
         fingerprint: String?
-    ) {
+    ) throws {
         self.model = model
         architecture = configuration.architecture.rawValue
         layers = configuration.layerCount
@@ -79,8 +79,9 @@ private struct ModelSummary: Encodable {
         tiedEmbeddings = configuration.tiesEmbeddings
         let stored = checkpoint.tensorNames.compactMap { checkpoint.info($0) }
         dtypes = Set(stored.map(\.elementType.rawValue)).sorted()
-        matrices = configuration.linearModules.map { Self.matrix($0, checkpoint) }
-        parameters = checkpoint.parameterCount
+        let auxiliary = try checkpoint.manifest?.auxiliaryTensorNames() ?? []
+        matrices = configuration.linearModules.map { Self.matrix($0, checkpoint, auxiliary) }
+        parameters = try checkpoint.parameterCount()
         linearParameters = matrices.reduce(0) { $0 + $1.parameters }
         denseLinearParameters = matrices.reduce(0) { $0 + $1.rows * $1.columns }
         bytes = checkpoint.byteCount
@@ -88,7 +89,10 @@ private struct ModelSummary: Encodable {
         self.fingerprint = fingerprint
     }
 
-    private static func matrix(_ module: LinearModule, _ checkpoint: Checkpoint) -> Matrix {
+    /// - Parameter auxiliary: tensors that hold no values.
+    private static func matrix(
+        _ module: LinearModule, _ checkpoint: Checkpoint, _ auxiliary: Set<String>
+    ) -> Matrix {
         let compressed = checkpoint.manifest?.matrix(module.name)
         let names =
             compressed.map { $0.patches.flatMap { $0.tensors.values } } ?? [module.weight.name]
@@ -97,7 +101,7 @@ private struct ModelSummary: Encodable {
             name: module.name, rows: module.rows, columns: module.columns,
             formats: compressed?.patches.map(\.format) ?? [.dense],
             parameters: tensors.reduce(0) {
-                $0 + ($1.elementType.isFloatingPoint ? $1.shape.reduce(1, *) : 0)
+                $0 + (auxiliary.contains($1.name) ? 0 : $1.shape.reduce(1, *))
             },
             bytes: tensors.reduce(0) { $0 + $1.byteCount })
     }

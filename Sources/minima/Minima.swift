@@ -23,6 +23,7 @@ struct Minima: ParsableCommand {
         version: version,
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
+            QuantizeCommand.self,
             HealCommand.self, PretrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ReportCommand.self, PredictorCommand.self,
             GenerateCommand.self, RunCommand.self, ExportCommand.self, BenchCommand.self,

@@ -69,6 +69,9 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "Leave out low ranks that are no multiple of this.")
     var rankMultiple: Int?
 
+    @Option(help: "Store values in one byte each, and count them so: int8 or fp8.")
+    var weights: QuantizedType?
+
     @Flag(help: "Replace the plan if it exists.")
     var overwrite = false
 
@@ -88,6 +91,10 @@ struct PlanCommand: ParsableCommand {
         }
         if kernelTimes != nil, model == nil || context == nil {
             throw ValidationError("--kernel-times needs --model and --context")
+        }
+        if kernelTimes != nil, weights != nil {
+            throw ValidationError(
+                "--kernel-times were measured with values of two bytes or more, not with --weights")
         }
         if let decodeTps {
             guard kernelTimes != nil else {
@@ -137,6 +144,7 @@ struct PlanCommand: ParsableCommand {
         let map = try SensitivityMap.read(sensitivity)
         var planner = Planner(map, within: try budget())
         planner.rankMultiple = rankMultiple
+        planner.weights = weights?.elementType
         planner.model = try model.map { try ModelRemainder(of: map, in: $0) }
         planner.decode = try decodeGoal(planner.model?.configuration)
         let proposal = try planner.propose()

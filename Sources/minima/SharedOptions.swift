@@ -92,6 +92,18 @@ enum ComputeType: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
+/// What weights can be quantised to, one byte a value.
+enum QuantizedType: String, ExpressibleByArgument, CaseIterable {
+    case int8, fp8
+
+    var elementType: ElementType {
+        switch self {
+        case .int8: .int8
+        case .fp8: .float8e4m3
+        }
+    }
+}
+
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object instead of text.")
     var json = false

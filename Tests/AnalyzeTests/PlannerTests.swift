@@ -58,6 +58,37 @@ struct PlannerTests {
         #expect(try planner.propose().plan == proposal.plan)
     }
 
+    @Test("values of one byte are counted with the scales of their rows, and the plan says so")
+    func quantized() throws {
+        let map = try TestData.map(layers: 3)
+        func planner(_ weights: ElementType?) throws -> Planner {
+            var planner = Planner(map, within: .bytes(map.parameterCount / 2 + 5_000))
+            planner.model = ModelRemainder(try TestData.configuration(), otherBytes: 5_000)
+            planner.weights = weights
+            return planner
+        }
+        let proposal = try planner(.int8).propose()
+        #expect(proposal.byteCount <= map.parameterCount / 2)
+        #expect(proposal.byteCount > map.parameterCount / 2 * 95 / 100, "the budget is used")
+        #expect(proposal.plan.settings["weights"] == .string("I8"))
+        var counted = 0
+        for matrix in proposal.plan.matrices {
+            for patch in matrix.patches {
+                #expect(patch.elementType == .int8)
+                let parts = try patch.format.parts(rows: matrix.rows, columns: matrix.columns)
+                counted += parts.reduce(0) {
+                    $0 + ($1.isIndex ? 4 * $1.count : $1.count + 4 * $1.shape[0])
+                }
+            }
+        }
+        #expect(counted == proposal.byteCount)
+        // Half the bytes buy more than what they buy of bfloat16.
+        #expect(try proposal.predictedKL < planner(nil).propose().predictedKL)
+        let dense = try Planner(map, within: .keep(1)).propose().plan.storing(as: .float8e4m3)
+        #expect(dense.matrices.allSatisfy { $0.isCompressed })
+        try dense.validate()
+    }
+
     @Test("ranks that are no multiple are left out")
     func rankMultiple() throws {
         let map = try TestData.map(layers: 3, ranks: 40)

@@ -112,6 +112,42 @@ struct ManifestTests {
         #expect(text.contains("\"kind\" : \"low-rank\""))
     }
 
+    @Test(
+        "values of one byte have scales beside them, and count as values",
+        arguments: [ElementType.int8, .float8e4m3])
+    func quantized(_ type: ElementType) throws {
+        let formats = CompressedModel.everyFormat.map { PatchPlan($0.region, $0.format, as: type) }
+        let manifest = try CompressedModel.manifest(formats)
+        #expect(manifest.quantizedType == type)
+        let path = folder.file("compressed")
+        try CompressedModel.write(manifest, to: path, in: folder)
+        let checkpoint = try Checkpoint(path)
+        #expect(checkpoint.manifest == manifest)
+        try checkpoint.validate(against: try ModelConfiguration(folder: path))
+        for name in manifest.tensorNames
+        where !name.hasSuffix("pivots") && !name.hasSuffix("scales") {
+            #expect(checkpoint.info(name)?.elementType == type)
+            #expect(checkpoint.info("\(name).scales")?.elementType == .float32)
+        }
+        let core = "\(CompressedModel.module).patch.2.core.1"
+        #expect(checkpoint.info(core)?.shape == [6, 8, 8, 1])
+        #expect(checkpoint.info("\(core).scales")?.shape == [48])
+        let bytes = try formats.reduce(0) {
+            try $0
+                + $1.format.byteCount(
+                    rows: $1.region.rows.count, columns: $1.region.columns.count, as: type)
+        }
+        #expect(
+            manifest.tensorNames.reduce(0) { $0 + (checkpoint.info($1)?.byteCount ?? 0) } == bytes)
+        #expect(
+            throws: ManifestError.elementType(.uint8, matrix: CompressedModel.module)
+        ) {
+            try CompressedModel.manifest([
+                CompressedModel.patch(0..<172, 0..<64, .dense, as: .uint8)
+            ])
+        }
+    }
+
     @Test("parts that are missing or of the wrong shape or type, before anything is read")
     func wrongParts() throws {
         let manifest = try CompressedModel.manifest([
@@ -200,7 +236,7 @@ struct ManifestTests {
         [CompressedModel.patch(0..<172, 0..<64, .lowRank(rank: 65))],
         [CompressedModel.patch(0..<172, 0..<64, .lowRank(rank: 0))],
         [CompressedModel.patch(0..<172, 0..<64, .lowRank(rank: Int.max))],
-        [CompressedModel.patch(0..<172, 0..<64, .lowRank(rank: 4), as: .int8)],
+        [CompressedModel.patch(0..<172, 0..<64, .lowRank(rank: 4), as: .int32)],
         [
             CompressedModel.patch(0..<100, 0..<64, .dense),
             CompressedModel.patch(99..<172, 0..<64, .dense),

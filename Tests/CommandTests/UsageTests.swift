@@ -6,7 +6,7 @@ struct UsageTests {
         "help of every command teaches and succeeds",
         arguments: [
             "inspect", "analyze", "plan", "compress", "evaluate", "generate", "export", "report",
-            "predictor", "compare", "bench", "heal", "run",
+            "predictor", "compare", "bench", "heal", "run", "quantize",
         ])
     func help(command: String) throws {
         let result = try Program.run(command, "--help")
@@ -34,6 +34,9 @@ struct UsageTests {
             ["compress", "m", "--output", "o", "--format", "wavelet"],
             ["compress", "m", "--output", "o", "--windows", "0"],
             ["compress", "m", "--output", "o", "--anchor", "2"],
+            ["compress", "m", "--output", "o", "--weights", "int4"],
+            ["quantize", "m", "--output", "o"],
+            ["quantize", "m", "--output", "o", "--weights", "F8_E4M3"],
             ["compress", "m", "--output", "o", "--plan", "p", "--keep", "0.5"],
             ["compress", "m", "--output", "o", "--unweighted"],
             ["report", "--output", "o"], ["report", "--sensitivity", "s"],

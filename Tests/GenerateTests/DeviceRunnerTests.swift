@@ -87,6 +87,47 @@ enum DeviceTestModel: String, CaseIterable {
         }
         return model
     }
+
+    /// Every linear layer in one byte a value: dense, or pairs and pivoted pairs in turns.
+    func quantized(
+        _ type: ElementType, rank: Int?, on device: Device
+    ) throws -> CausalLanguageModel {
+        var model = try model(as: .bfloat16, on: device)
+        for index in model.blocks.indices {
+            for (place, projection) in Projection.allCases.enumerated() {
+                let linear = model.blocks[index][projection]
+                let matrix = try linear.weight.dense()
+                let network: QuantizedNetwork
+                if let rank {
+                    let (rows, columns) = (matrix.shape[0], matrix.shape[1])
+                    let kept = (0..<rank).map { Int32(($0 * 7 + place) % rows) }
+                    let format: Format =
+                        place % 2 == 0 ? .pivotedLowRank(rank: rank) : .lowRank(rank: rank)
+                    network = try QuantizedNetwork(
+                        format: format, rows: rows, columns: columns, as: type
+                    ) { name in
+                        if name == "pivots" { return try Tensor(kept, on: device) }
+                        let parts = try format.parts(rows: rows, columns: columns, storing: type)
+                        guard let part = parts.first(where: { $0.name == name }) else {
+                            preconditionFailure("a format lists its parts")
+                        }
+                        let noise = try Tensor.normal(
+                            part.shape, seed: UInt64(100 * index + 10 * place + name.count))
+                        if part.elementType(storing: type) == .float32 {
+                            return try ((noise * 0.1 + 1) * (type == .int8 ? 4e-4 : 0.02))
+                                .magnitude().moved(to: device)
+                        }
+                        return try (noise * (type == .int8 ? 40 : 1)).clamped(-127...127)
+                            .converted(to: type).moved(to: device)
+                    }
+                } else {
+                    network = try QuantizedNetwork(QuantizedMatrix(quantizing: matrix, as: type))
+                }
+                model.blocks[index][projection] = Linear(.quantized(network), bias: linear.bias)
+            }
+        }
+        return model
+    }
 }
 
 @Suite("What the GPU's kernels cannot run is said")
@@ -151,6 +192,45 @@ struct DeviceRunnerTests {
         }
     }
 
+    @Test(
+        "weights of one byte, dense, pairs and pivoted pairs, are those of libtorch widened",
+        arguments: [ElementType.int8, .float8e4m3], [nil, 21])
+    func quantized(type: ElementType, rank: Int?) throws {
+        let device = Device.cuda(0)
+        let model = try DeviceTestModel.wide.quantized(type, rank: rank, on: device)
+        var exact = try DeviceTestModel.wide.model(as: .float32, on: device)
+        for index in exact.blocks.indices {
+            for projection in Projection.allCases {
+                let linear = model.blocks[index][projection]
+                exact.blocks[index][projection] = Linear(
+                    .dense(try linear.weight.dense()), bias: linear.bias)
+            }
+        }
+        let executor = try Executor(model)
+        #expect(executor.note == nil)
+        let step = step(contexts, vocabulary: model.configuration.vocabularySize)
+        let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
+        let expected = try ModelRunner(exact, blocks: blocks(contexts), noise: 3).logits(of: step)
+        let error = try (found - expected).norm().scalar()
+        let size = try expected.norm().scalar()
+        #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+    }
+
+    @Test("keys and values in e4m3 change logits by their roundings")
+    func quantizedCache() throws {
+        let model = try DeviceTestModel.wide.model(as: .bfloat16, on: .cuda(0))
+        let step = step(contexts, vocabulary: model.configuration.vocabularySize)
+        let runner = try Executor(model, cache: .float8e4m3)
+            .runner(blocks: blocks(contexts), noise: 3)
+        let found = try runner.logits(of: step)
+        let expected = try Executor(model).runner(blocks: blocks(contexts), noise: 3)
+            .logits(of: step)
+        let error = try (found - expected).norm().scalar()
+        let size = try expected.norm().scalar()
+        #expect(error / size > 0)
+        #expect(error / size < 2 * ElementType.float8e4m3.roundoff, "\(error / size)")
+    }
+
     @Test("a sequence's bits do not depend on its neighbours", arguments: [nil, 40])
     func invariance(rank: Int?) throws {
         let model = try DeviceTestModel.wide.model(rank: rank, as: .bfloat16, on: .cuda(0))
@@ -183,8 +263,7 @@ struct DeviceRunnerTests {
         }
         let executor = try Executor(model(.bfloat16))
         #expect(
-            executor.note?.hasSuffix("own: mlp.up_proj beside a dense mlp.gate_proj, tucker")
-                == true)
+            executor.note?.hasSuffix("own: gate and up that are not alike, tucker") == true)
         let step = step(contexts, vocabulary: 1_003)
         let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
         let expected = try ModelRunner(model(.float32), blocks: blocks(contexts), noise: 3)

@@ -127,8 +127,9 @@ struct HostProductTests {
                 )
             }
             weights.append((.patches(try patched(rows, columns, type)), true))
+            weights += try quantized(formats + [.dense], rows, columns)
             for (weight, hasRoutine) in weights {
-                let linear = try HostLinear(weight)
+                let linear = try HostLinear(weight, widening: .float32)
                 #expect(linear.contractedByLibtorch.isEmpty == hasRoutine)
                 for batch in [1, 3] {
                     let x = try Tensor.normal([batch, columns], seed: 9)
@@ -155,6 +156,32 @@ struct HostProductTests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Values of one byte, read as they are or widened to float32.
+    private func quantized(
+        _ formats: [Format], _ rows: Int, _ columns: Int
+    ) throws -> [(weight: Linear.Weight, hasRoutine: Bool)] {
+        try [ElementType.int8, .float8e4m3].flatMap { type in
+            try formats.enumerated().map { index, format in
+                let drawn = try format.randomParts(rows: rows, columns: columns)
+                var parts: [String: Tensor] = [:]
+                for (place, part) in drawn.enumerated() {
+                    parts[part.part.name] = try part.values(
+                        seed: UInt64(10 * index + place), as: type, on: .cpu)
+                    parts[Format.scales(of: part.part.name)] =
+                        try part.scales(as: type, on: .cpu)
+                        * (Tensor.range(to: Double(part.part.rows), .float32) * 0.1 + 1)
+                }
+                let network = try QuantizedNetwork(
+                    format: format, rows: rows, columns: columns, as: type
+                ) { name in
+                    let part: Tensor? = parts[name]
+                    return try #require(part)
+                }
+                return (.quantized(network), index < 6 || format == .dense)
             }
         }
     }

@@ -239,6 +239,23 @@ extension DeviceTests {
         #expect(device.architecture == architecture)
     }
 
+    @Test("a tensor map says what the matrix is, and refuses what the copy engine cannot read")
+    func tensorMap() throws {
+        let device = try CUDADevice(0, driver: FillBench.simulated)
+        func map(_ address: UInt64, stride: Int, box: Int) throws -> [UInt64] {
+            let map = try TensorMap(
+                address: address, rows: 56, columns: 200, stride: stride, boxRows: box, on: device)
+            return withUnsafeBytes(of: map.map) { Array($0.bindMemory(to: UInt64.self)) }
+        }
+        // Address, sizes, stride, box, steps, bfloat16, no interleaving, swizzle of 128 bytes.
+        let whole = try map(4_096, stride: 416, box: 8)
+        #expect(whole.prefix(11) == [4_096, 200, 56, 416, 64, 8, 1, 1, 9, 0, 3])
+        let narrow = try map(4_096, stride: 416, box: 2)
+        #expect(narrow[5] == 2 && narrow[10] == 0)
+        #expect(throws: CUDAError.self) { try map(4_100, stride: 416, box: 8) }
+        #expect(throws: CUDAError.self) { try map(4_096, stride: 402, box: 8) }
+    }
+
     @Test("a GPU that is too old is refused, by name")
     func oldDevice() {
         simulated_set_capability(7, 5)

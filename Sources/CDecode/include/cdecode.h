@@ -1,5 +1,5 @@
 // What a CPU does for a token or a few: products of rows with weights that are read once, and what stands between them.
-// Values are float32; weights may be bfloat16. Every function spreads its work over the threads of a pool and returns
+// Values are float32; weights may be bfloat16, or int8 or e4m3 with a scale for each row. Every function spreads its work over the threads of a pool and returns
 // when it is done; equal inputs give equal bits, whatever the number of threads.
 #ifndef CDECODE_H
 #define CDECODE_H
@@ -16,13 +16,14 @@ void cd_pool_free(cd_pool *);
 // Whether vector units are left alone that the processor has: for tests of the code for those without.
 void cd_force_plain(bool);
 
-typedef enum { CD_F32, CD_BF16 } cd_type;
+typedef enum { CD_F32, CD_BF16, CD_I8, CD_E4M3 } cd_type;
 
 // A matrix [rows, columns], row after row.
 typedef struct {
     const void *values;
     cd_type type;
     int64_t rows, columns;
+    const float *scales; // of the rows, where values take one byte, which only cd_linear reads
 } cd_matrix;
 
 // y[b, r] (+)= Σ_c w[r, c] · x[b, c] for b < batch; rows of x and y lie xstride and ystride values apart.

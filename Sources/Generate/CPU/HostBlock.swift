@@ -14,11 +14,14 @@ struct HostBlock {
     private let configuration: ModelConfiguration
     private let window: Int
 
-    init(_ block: DecoderBlock, _ configuration: ModelConfiguration) throws {
+    /// - Parameter type: what quantised weights without a routine of their own are widened to.
+    init(
+        _ block: DecoderBlock, _ configuration: ModelConfiguration, widening type: ElementType
+    ) throws {
         var projections: [Projection: HostLinear] = [:]
         var biases: [Projection: [Float]] = [:]
         for projection in Projection.allCases {
-            projections[projection] = try HostLinear(block[projection].weight)
+            projections[projection] = try HostLinear(block[projection].weight, widening: type)
             biases[projection] = try block[projection].bias?.elements(as: Float.self)
         }
         self.projections = projections

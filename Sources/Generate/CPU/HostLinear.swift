@@ -23,20 +23,50 @@ indirect enum HostLinear {
         let weight: HostLinear
     }
 
-    init(_ weight: Linear.Weight) throws {
+    /// - Parameter type: what quantised formats without a routine for one byte a value are widened to.
+    init(_ weight: Linear.Weight, widening type: ElementType) throws {
         switch weight {
         case .dense(let matrix):
             self = .dense(try HostMatrix(matrix, rows: matrix.shape[0]))
         case .network(let network):
             self = try Self.network(network) ?? .contracted(weight)
+        case .quantized(let network):
+            self = try Self.quantized(network, type)
         case .patches(let matrix):
             self = .patches(
                 try matrix.patches.map {
                     Patch(
                         row: $0.region.rows.lowerBound, column: $0.region.columns.lowerBound,
-                        weight: try HostLinear($0.weight))
+                        weight: try HostLinear($0.weight, widening: type))
                 }, rows: matrix.rows)
         }
+    }
+
+    /// Matrices and pairs are read as they are.
+    private static func quantized(
+        _ network: QuantizedNetwork, _ type: ElementType
+    ) throws -> HostLinear {
+        switch network.format {
+        case .dense:
+            return .dense(try HostMatrix(network.matrix("weight")))
+        case .lowRank:
+            return .lowRank(
+                try HostMatrix(network.matrix("input")), try HostMatrix(network.matrix("output")))
+        case .pivotedLowRank:
+            let kept = try network.rowNumbers("pivots").elements(as: Int32.self)
+            return .pivoted(
+                try HostMatrix(network.matrix("basis")),
+                try HostMatrix(network.matrix("coefficients")), kept: kept,
+                others: others(than: kept, rows: network.rows))
+        case .tucker, .tensorTrain, .tensorRing, .blockTerm, .pivoted, .mixture:
+            return try HostLinear(
+                Linear.Weight(widening: network, to: type), widening: type)
+        }
+    }
+
+    private static func others(than kept: [Int32], rows: Int) -> [Int32] {
+        let isKept = Set(kept)
+        return (0..<Int32(rows)).filter { !isKept.contains($0) }
     }
 
     private static func network(_ network: Factorization) throws -> HostLinear? {
@@ -47,11 +77,10 @@ indirect enum HostLinear {
                 try HostMatrix(pair.output, rows: pair.rows))
         case .pivotedLowRank(let pair):
             let kept = try pair.pivots.elements(as: Int32.self)
-            let isKept = Set(kept)
             return .pivoted(
                 try HostMatrix(pair.basis, rows: pair.rank),
                 try HostMatrix(pair.coefficients, rows: pair.rows - pair.rank), kept: kept,
-                others: (0..<Int32(pair.rows)).filter { !isKept.contains($0) })
+                others: others(than: kept, rows: pair.rows))
         case .tensorTrain(let train):
             return try HostTrain(train).map(HostLinear.train)
         case .pivoted(let pivoted):

@@ -1,10 +1,11 @@
 import CDecode
+import TensorNetworks
 import Tensors
 
-/// A matrix in this process' memory, float32 or bfloat16, as C reads it.
+/// A matrix in this process' memory as C reads it: float32, bfloat16, or one byte a value with scales of its rows.
 struct HostMatrix {
-    /// Owns the memory.
-    private let tensor: Tensor
+    /// Own the memory.
+    private let tensors: [Tensor]
     let raw: cd_matrix
 
     /// - Parameter tensor: of any shape that `rows` divides, row after row; other types become float32.
@@ -12,11 +13,25 @@ struct HostMatrix {
         let kept = tensor.elementType == .bfloat16 || tensor.elementType == .float32
         let held = try tensor.detached().moved(to: .cpu)
             .converted(to: kept ? tensor.elementType : .float32).contiguous()
-        self.tensor = held
+        tensors = [held]
         raw = try held.withBytes { bytes in
             cd_matrix(
                 values: bytes.baseAddress, type: held.elementType == .bfloat16 ? CD_BF16 : CD_F32,
-                rows: Int64(rows), columns: Int64(held.count / max(1, rows)))
+                rows: Int64(rows), columns: Int64(held.count / max(1, rows)), scales: nil)
+        }
+    }
+
+    init(_ matrix: QuantizedMatrix) throws {
+        let held = try matrix.moved(to: .cpu)
+        tensors = [held.elements, held.scales]
+        raw = try held.elements.withBytes { elements in
+            try held.scales.withBytes { scales in
+                cd_matrix(
+                    values: elements.baseAddress,
+                    type: held.elementType == .int8 ? CD_I8 : CD_E4M3, rows: Int64(held.rows),
+                    columns: Int64(held.columns),
+                    scales: scales.baseAddress?.assumingMemoryBound(to: Float.self))
+            }
         }
     }
 

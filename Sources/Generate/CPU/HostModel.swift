@@ -16,8 +16,10 @@ package final class HostModel {
     package init(_ model: CausalLanguageModel, threads: Int = TorchRuntime.threads) throws {
         precondition(model.device == .cpu, "the host runs what the host holds")
         self.model = model
-        blocks = try model.blocks.map { try HostBlock($0, model.configuration) }
         let ends = model.ends
+        blocks = try model.blocks.map {
+            try HostBlock($0, model.configuration, widening: ends.embedding.elementType)
+        }
         embedding = try HostMatrix(ends.embedding, rows: ends.embedding.shape[0])
         head = try HostMatrix(ends.head, rows: ends.head.shape[0])
         norm = try ends.norm.elements(as: Float.self)

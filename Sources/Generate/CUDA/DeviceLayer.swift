@@ -58,8 +58,9 @@ struct DeviceLayer {
         adding: (Residual, gain: Tensor)? = nil, epsilon: Double,
         on device: CUDADevice, passes: (RowPasses) throws -> PassTable
     ) throws {
-        weights = parts[0].weight.elementType
-        precondition(parts.allSatisfy { $0.weight.elementType == weights }, "weights of one type")
+        let type = parts[0].weight.elementType
+        precondition(parts.allSatisfy { $0.weight.elementType == type }, "weights of one type")
+        weights = type
         maps = device.computeCapability.major < 9 ? [] : try Self.maps(of: parts, on: device)
         let table = try passes(
             RowPasses(

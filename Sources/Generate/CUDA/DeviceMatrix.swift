@@ -1,62 +1,49 @@
-import Models
 import TensorNetworks
 import Tensors
 
-/// A matrix as the GPU's kernels read it: bfloat16, rows of whole 16-byte pieces.
+/// A matrix as the GPU's kernels read it: rows of whole 16-byte pieces, in bfloat16, int8 or e4m3.
 struct DeviceMatrix {
     let rows: Int
-    /// A multiple of 8: what is beyond the matrix is zero.
+    /// What is beyond the matrix is zero.
     let columns: Int
-    private let tensor: Tensor
+    /// Columns of the input that it is multiplied with, a multiple of 8.
+    let terms: Int
+    let elementType: ElementType
+    private let elements: Tensor
+    /// float32 `[rows]`, of quantised values.
+    private let scales: Tensor?
 
     /// - Parameters:
     ///   - matrix: bfloat16 `[rows, columns]` on a GPU; read where it is, if its shape allows that.
     ///   - rows: zero rows follow up to this number.
     init(_ matrix: Tensor, rows: Int? = nil) throws {
-        let shape = matrix.shape
+        try self.init(elements: matrix, scales: nil, as: .bfloat16, rows: rows)
+    }
+
+    init(_ matrix: QuantizedMatrix, rows: Int? = nil) throws {
+        // Bytes can be padded, whatever they mean.
+        try self.init(
+            elements: matrix.elements.viewed(as: .uint8), scales: matrix.scales,
+            as: matrix.elementType, rows: rows)
+    }
+
+    private init(elements: Tensor, scales: Tensor?, as type: ElementType, rows: Int?) throws {
+        let (shape, piece) = (elements.shape, 16 / type.byteCount)
         let missing = (
-            rows: (rows ?? shape[0]) - shape[0], columns: (8 - shape[1] % 8) % 8
+            rows: (rows ?? shape[0]) - shape[0],
+            columns: (piece - shape[1] % piece) % piece
         )
         self.rows = shape[0] + missing.rows
         columns = shape[1] + missing.columns
+        terms = shape[1] % 8 == 0 ? shape[1] : columns
+        elementType = type
         let whole =
-            missing == (0, 0) ? matrix : try matrix.padded([missing.columns, missing.rows])
-        tensor = try whole.contiguous()
+            missing == (0, 0) ? elements : try elements.padded([missing.columns, missing.rows])
+        self.elements = try whole.contiguous()
+        self.scales = missing.rows == 0 ? scales : try scales?.padded([missing.rows])
     }
 
-    var address: UInt64 { tensor.deviceAddress }
-    var elementType: ElementType { tensor.elementType }
-    /// float32 `[rows]`, or 0.
-    var scaleAddress: UInt64 { 0 }
-    /// Columns of the input that it is multiplied with, a multiple of 8.
-    var terms: Int { columns }
-}
-
-/// A weight that the GPU's kernels compute with.
-enum DeviceWeight {
-    case dense(DeviceMatrix)
-    /// `[rank, columns]`, then `[rows, rank]`; the rank padded to a multiple of 8.
-    case lowRank(DeviceMatrix, DeviceMatrix)
-
-    /// A format without a kernel is multiplied out: it takes the dense matrix' memory and time.
-    init(_ weight: Linear.Weight) throws {
-        switch weight {
-        case .dense(let matrix):
-            self = .dense(try DeviceMatrix(matrix))
-        case .network(.lowRank(let pair)):
-            let output = try DeviceMatrix(pair.output)
-            self = .lowRank(try DeviceMatrix(pair.input, rows: output.columns), output)
-        case .network, .patches:
-            self = .dense(try DeviceMatrix(weight.dense()))
-        }
-    }
-
-    /// The format that is multiplied out, if it is.
-    static func multipliedOut(_ weight: Linear.Weight) -> String? {
-        switch weight {
-        case .dense, .network(.lowRank): nil
-        case .network(let network): network.format.kind.rawValue
-        case .patches: "patches"
-        }
-    }
+    var address: UInt64 { elements.deviceAddress }
+    /// Of the scales, or 0.
+    var scaleAddress: UInt64 { scales?.deviceAddress ?? 0 }
 }

@@ -43,7 +43,7 @@ extension DeviceModel {
         }
 
         /// The products of `targets` with `input`: dense ones in one launch, first factors of pairs with them, second
-        /// factors in another.
+        /// factors in another, of each type of weights.
         private func products(
             _ targets: [Target], of input: DeviceLayer.Activation, slots: Int? = nil,
             gain: Tensor? = nil
@@ -67,13 +67,20 @@ extension DeviceModel {
                             bias: target.bias))
                 }
             }
-            var layers: [DeviceLayer] = []
-            if !direct.isEmpty { layers.append(try layer(direct, slots: slots, gain: gain)) }
-            if !first.isEmpty {
-                layers.append(try layer(first, slots: slots))
-                layers.append(try layer(second, gain: gain))
-            }
+            var layers = try self.layers(direct, slots: slots, gain: gain)
+            layers += try self.layers(first, slots: slots)
+            layers += try self.layers(second, gain: gain)
             return layers
+        }
+
+        /// A launch for each type of weights.
+        private func layers(
+            _ parts: [DeviceLayer.Part], slots: Int? = nil, gain: Tensor? = nil
+        ) throws -> [DeviceLayer] {
+            try [ElementType.bfloat16, .int8, .float8e4m3].compactMap { type in
+                let some = parts.filter { $0.weight.elementType == type }
+                return some.isEmpty ? nil : try layer(some, slots: slots, gain: gain)
+            }
         }
 
         /// From the residual stream to queries, keys and values.

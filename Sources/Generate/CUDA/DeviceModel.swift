@@ -82,15 +82,16 @@ package final class DeviceModel {
         var weights: [Projection: DeviceWeight] = [:]
         for projection in Projection.allCases {
             let weight = block[projection].weight
-            if let format = DeviceWeight.multipliedOut(weight) { multipliedOut.insert(format) }
+            if let format = DeviceWeight.formatMultipliedOut(weight) {
+                multipliedOut.insert(format)
+            }
             weights[projection] = try DeviceWeight(weight)
         }
-        // Gate and up are computed row by row beside one another: both as pairs or both dense.
-        for (projection, other) in [(Projection.gate, Projection.up), (.up, .gate)] {
-            if case .lowRank = weights[projection], case .dense = weights[other] {
-                multipliedOut.insert("\(projection.rawValue) beside a dense \(other.rawValue)")
-                weights[projection] = .dense(
-                    try DeviceMatrix(block[projection].weight.dense()))
+        // Gate and up are computed row by row beside one another.
+        if let gate = weights[.gate], let up = weights[.up], !gate.isLike(up) {
+            multipliedOut.insert("gate and up that are not alike")
+            for projection in [Projection.gate, .up] {
+                weights[projection] = try .multipliedOut(block[projection].weight)
             }
         }
         return weights

@@ -54,12 +54,13 @@ enum RecipePart: String, CaseIterable, Sendable {
             ]
         case .plan:
             [
-                (.number, ["keep", "decode-tps"]), (.text, ["bytes", "vram"]),
+                (.number, ["keep", "decode-tps"]), (.text, ["bytes", "vram", "weights"]),
                 (.whole, ["context", "concurrency", "rank-multiple"]), (.path, ["kernel-times"]),
             ]
         case .compress:
             [
-                (.text, ["metric"]), (.number, ["shrinkage", "anchor", "refine-rate"]),
+                (.text, ["metric", "weights", "rounding"]),
+                (.number, ["shrinkage", "anchor", "refine-rate"]),
                 (.flag, ["one-sided"]), (.choice, ["refine"]),
                 (.whole, ["refine-steps", "refine-windows"]),
             ]
