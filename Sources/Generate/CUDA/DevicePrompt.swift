@@ -35,6 +35,8 @@ final class DevicePrompt {
         /// Memory of normalised rows.
         var normalized: Tensor
         var places: PromptKernels.Places
+        /// int64, where a cache of fewer bits has each token's heads.
+        let cacheRows: Tensor?
         var spans: [PromptChunk.Span]
     }
 
@@ -44,22 +46,28 @@ final class DevicePrompt {
             let chunk = PromptChunk(items, blockTokens: cache.blockTokens)
             let values = try Tensor(chunk.values, shape: [3, chunk.tokens])
                 .uploaded(to: model.device)
+            let blocks = try chunk.pieces.map {
+                try Tensor($0.blocks, shape: [$0.blocks.count]).uploaded(to: model.device)
+            }
             let residual = try model.ends.embed(values.selected(0, 0))
             var rows = Rows(
                 residual: residual, addend: nil,
                 normalized: try Tensor.uninitialized(
                     residual.shape, .bfloat16, on: model.device),
-                places: .init(positions: try values.selected(0, 1), slots: try values.selected(0, 2)),
+                places: .init(
+                    positions: try values.selected(0, 1), slots: try values.selected(0, 2)),
+                cacheRows: cache.memory(ofLayer: 0).keyScales == nil ? nil : try cacheRows(chunk),
                 spans: chunk.spans)
             for block in model.blocks {
                 let isLast = block.index + 1 == model.blocks.count
                 try normalize(&rows, block.attentionNorm)
-                let (keys, values) = try remember(rows, block, chunk)
+                let (keys, values) = try remember(rows, block)
                 if isLast {
                     guard !chunk.predictingRows.isEmpty else { break }
                     try keep(chunk.predictingRows, of: &rows, spans: chunk.predictingSpans)
                 }
-                rows.addend = try attend(rows, keys, values, block, chunk)
+                rows.addend = try attend(
+                    rows, block, .init(chunk: chunk, keys: keys, values: values, blocks: blocks))
                 try normalize(&rows, block.feedForwardNorm)
                 rows.addend = try feedForward(rows.normalized, block)
             }
@@ -89,24 +97,22 @@ final class DevicePrompt {
             normalized: try these(rows.normalized),
             places: .init(
                 positions: try these(rows.places.positions), slots: try these(rows.places.slots)),
-            spans: spans)
+            cacheRows: nil, spans: spans)
     }
 
     /// Writes what the tokens are remembered by into the cache.
     /// - Returns: keys and values, `[tokens, keyValueWidth]` each.
     private func remember(
-        _ rows: Rows, _ block: DecoderBlock, _ chunk: PromptChunk
+        _ rows: Rows, _ block: DecoderBlock
     ) throws -> (keys: Tensor, values: Tensor) {
         let keys = try block[.key](rows.normalized).contiguous()
         let values = try block[.value](rows.normalized).contiguous()
         let memory = cache.memory(ofLayer: block.index)
-        let isPlain = memory.keys.elementType == .bfloat16
         try kernels.turn(
             keys: keys, values, norm: block.keyNorm, by: angles, at: rows.places,
-            into: isPlain ? (memory.keys, memory.values) : nil)
-        if !isPlain {
-            try cache.write(
-                layer: block.index, keys: keys, values: values, rows: cacheRows(chunk))
+            into: rows.cacheRows == nil ? (memory.keys, memory.values) : nil)
+        if let places = rows.cacheRows {
+            try cache.write(layer: block.index, keys: keys, values: values, rows: places)
         }
         return (keys, values)
     }
@@ -125,12 +131,12 @@ final class DevicePrompt {
 
     /// - Returns: what the block adds to the residual stream first, `[rows, hidden]`.
     private func attend(
-        _ rows: Rows, _ keys: Tensor, _ values: Tensor, _ block: DecoderBlock, _ chunk: PromptChunk
+        _ rows: Rows, _ block: DecoderBlock, _ seen: PromptAttention.Seen
     ) throws -> Tensor {
         let queries = try block[.query](rows.normalized).contiguous()
         try kernels.turn(queries: queries, norm: block.queryNorm, by: angles, at: rows.places)
         let attended = try attention.attend(
-            layer: block.index, queries, keys, values, chunk, spans: rows.spans)
+            layer: block.index, queries, to: seen, spans: rows.spans)
         return try block[.output](attended).contiguous()
     }
 

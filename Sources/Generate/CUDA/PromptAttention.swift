@@ -28,17 +28,24 @@ struct PromptAttention {
         }
     }
 
-    /// - Parameters:
-    ///   - queries: `[rows, queryWidth]`, of `spans`.
-    ///   - keys: `[tokens, keyValueWidth]` of the whole chunk; `values` alike. The cache has them too.
+    /// What is attended to. The cache has it already.
+    struct Seen {
+        let chunk: PromptChunk
+        /// `[tokens, keyValueWidth]` of the whole chunk.
+        let keys: Tensor
+        let values: Tensor
+        /// int64, of each piece.
+        let blocks: [Tensor]
+    }
+
+    /// - Parameter queries: `[rows, queryWidth]`, of `spans`.
     /// - Returns: `[rows, queryWidth]`.
     func attend(
-        layer: Int, _ queries: Tensor, _ keys: Tensor, _ values: Tensor, _ chunk: PromptChunk,
-        spans: [PromptChunk.Span]
+        layer: Int, _ queries: Tensor, to seen: Seen, spans: [PromptChunk.Span]
     ) throws -> Tensor {
         let attended = try spans.map { span in
-            let piece = chunk.pieces[span.piece]
-            let known = try known(layer, keys, values, piece, rows: chunk.spans[span.piece].rows)
+            let piece = seen.chunk.pieces[span.piece]
+            let known = try known(layer, seen, piece: span.piece)
             let own = try queries.narrowed(0, span.rows).reshaped([
                 1, span.rows.count, configuration.headCount, configuration.headDim,
             ])
@@ -50,18 +57,18 @@ struct PromptAttention {
 
     /// All tokens of a piece's sequence, `[1, tokens, kvHeads, headDim]` each.
     private func known(
-        _ layer: Int, _ keys: Tensor, _ values: Tensor, _ piece: PromptChunk.Piece, rows: Range<Int>
+        _ layer: Int, _ seen: Seen, piece index: Int
     ) throws -> (keys: Tensor, values: Tensor) {
+        let (piece, rows) = (seen.chunk.pieces[index], seen.chunk.spans[index].rows)
         // What the cache keeps in fewer bits is read as later tokens will read it.
         if piece.start == 0, cache.memory(ofLayer: layer).keys.elementType == .bfloat16 {
             let shape = [1, rows.count, configuration.keyValueHeadCount, configuration.headDim]
             return (
-                try keys.narrowed(0, rows).reshaped(shape),
-                try values.narrowed(0, rows).reshaped(shape)
+                try seen.keys.narrowed(0, rows).reshaped(shape),
+                try seen.values.narrowed(0, rows).reshaped(shape)
             )
         }
-        let blocks = try Tensor(piece.blocks, shape: [piece.blocks.count]).uploaded(to: keys.device)
-        let known = try cache.read(layer: layer, blocks: blocks, tokens: piece.total)
+        let known = try cache.read(layer: layer, blocks: seen.blocks[index], tokens: piece.total)
         return (
             try known.keys.converted(to: .bfloat16).transposed(1, 2),
             try known.values.converted(to: .bfloat16).transposed(1, 2)

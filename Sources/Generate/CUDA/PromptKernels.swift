@@ -26,7 +26,8 @@ final class PromptKernels {
 
     static func defines(_ configuration: ModelConfiguration) -> [String: String] {
         // 128 threads have a row, 8 values at a time.
-        ["D": "\(configuration.headDim)", "CHUNKS": "\((configuration.hiddenSize + 1_023) / 1_024)"]
+        let chunks = (configuration.hiddenSize + 1_023) / 1_024
+        return ["D": "\(configuration.headDim)", "CHUNKS": "\(chunks)"]
     }
 
     /// RMSNorm of `stream` + `addend`, which is what `stream` holds afterwards.
