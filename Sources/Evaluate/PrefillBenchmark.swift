@@ -73,10 +73,10 @@ package struct PrefillBenchmark {
             try progress(index, self.tokens.count, "\(tokens) tokens")
             let steps = steps(tokens)
             let runner = try measured.runner(blocks: MeasuredModel.blocks(for: tokens))
-            // The first steps allocate and choose algorithms: for products by a step's tokens, of which only the last has others, on a
-            // GPU for attention by those before them too.
-            let first = model.device == .cpu ? Array(Set([steps[0], steps[steps.count - 1]])) : steps
-            for step in first { _ = try runner.logits(of: step) }
+            // The first steps allocate and choose algorithms: by a step's tokens, of which only
+            // the last has others; on a GPU, for attention, by those before them too.
+            let ends = [steps[0], steps[steps.count - 1]]
+            for step in model.device == .cpu ? ends : steps { _ = try runner.logits(of: step) }
             let seconds = try median { try read(steps, runner) }
             return Case(
                 variant: facts.variant, keep: facts.keep, kv: facts.kv, tokens: tokens,
