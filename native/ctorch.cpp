@@ -5,6 +5,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
+#include <ATen/SDPBackend.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/csrc/api/include/torch/version.h>
 
@@ -499,6 +500,35 @@ int ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, con
         return at::scaled_dot_product_attention(q->value, k->value, v->value, optional(mask),
                                                 /*dropout_p=*/0.0, causal, /*scale=*/std::nullopt,
                                                 grouped);
+    });
+}
+int ct_flash_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, int64_t window, ct_tensor **out) {
+    return made(out, [&] {
+        std::optional<at::Tensor> none;
+        std::optional<double> scale;
+        std::optional<int64_t> before, behind;
+        if (window > 0) before = window - 1, behind = 0;
+        // With fewer queries than tokens the diagonal ends at the last of both.
+        return std::get<0>(at::_flash_attention_forward(q->value, k->value, v->value, none, none, q->value.size(1),
+                                                        k->value.size(1), /*dropout_p=*/0.0, /*is_causal=*/true,
+                                                        /*return_debug_mask=*/false, scale, before, behind));
+    });
+}
+int ct_cudnn_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, bool causal, ct_tensor **out,
+                       ct_tensor **totals) {
+    return guarded([&] {
+        auto results = at::_scaled_dot_product_cudnn_attention(q->value, k->value, v->value, std::nullopt,
+                                                               /*compute_log_sumexp=*/true, /*dropout_p=*/0.0, causal);
+        auto &sums = std::get<1>(results);
+        *out = new ct_tensor{std::get<0>(results)};
+        *totals = new ct_tensor{sums.reshape({q->value.size(0), q->value.size(1), q->value.size(2)})};
+    });
+}
+int ct_prefers_cudnn(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, bool causal, bool *out) {
+    return guarded([&] {
+        auto choice = at::_fused_sdp_choice(q->value, k->value, v->value, std::nullopt, /*dropout_p=*/0.0, causal,
+                                            std::nullopt, /*enable_gqa=*/q->value.size(1) != k->value.size(1));
+        *out = choice == static_cast<int64_t>(at::SDPBackend::cudnn_attention);
     });
 }
 int ct_cross_entropy(const ct_tensor *logits, const ct_tensor *targets, bool mean, ct_tensor **out) {

@@ -163,6 +163,15 @@ int ct_rotate(const ct_tensor *, const ct_tensor *cosines, const ct_tensor *sine
 int ct_swiglu(const ct_tensor *gate, const ct_tensor *up, ct_tensor **out);
 int ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v,
                  const ct_tensor *mask_or_null, bool causal, bool grouped, ct_tensor **out);
+// Attention of the last queries of a sequence, [batch, queries, heads, headDim], to all its tokens, keys and values
+// [batch, tokens, kvHeads, headDim]: each sees the `window` tokens up to itself, or with 0 all of them. GPU, 16 bits.
+int ct_flash_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, int64_t window, ct_tensor **out);
+// cuDNN's attention, without a mask or with that of equally many queries and tokens; laid out as for ct_attention.
+// totals: ln Σ exp(scores), float32 [batch, heads, queries].
+int ct_cudnn_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, bool causal, ct_tensor **out,
+                       ct_tensor **totals);
+// Whether libtorch would take cuDNN's.
+int ct_prefers_cudnn(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, bool causal, bool *out);
 // Mean (or with `mean` false, per-row) negative log-likelihood of `targets` under softmax(logits).
 int ct_cross_entropy(const ct_tensor *logits, const ct_tensor *targets, bool mean, ct_tensor **out);
 

@@ -9,6 +9,8 @@ import CCUDA
 package final class CUDAStream {
     package let device: CUDADevice
     let handle: CUstream
+    /// Whether it goes with this object.
+    private let isOwned: Bool
 
     package init(on device: CUDADevice) throws(CUDAError) {
         var handle: CUstream?
@@ -16,9 +18,26 @@ package final class CUDAStream {
         guard let handle else { preconditionFailure("a stream that was created is there") }
         self.device = device
         self.handle = handle
+        isOwned = true
     }
 
-    deinit { device.release { $0.pointee.cuStreamDestroy(handle) } }
+    private init(_ handle: CUstream, of device: CUDADevice) {
+        (self.device, self.handle, isOwned) = (device, handle, false)
+    }
+
+    /// The legacy default stream, on which libtorch computes: what is queued here runs between what libtorch has queued
+    /// before and what it queues behind, without a switch between streams.
+    package static func ofLibtorch(on device: CUDADevice) -> CUDAStream {
+        // CU_STREAM_LEGACY
+        guard let handle = CUstream(bitPattern: 1) else {
+            preconditionFailure("1 is not the null pointer")
+        }
+        return CUDAStream(handle, of: device)
+    }
+
+    deinit {
+        if isOwned { device.release { $0.pointee.cuStreamDestroy(handle) } }
+    }
 
     /// Waits until all that was queued is done; an error of a kernel comes to light here.
     package func synchronize() throws(CUDAError) {

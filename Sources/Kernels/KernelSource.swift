@@ -33,6 +33,9 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     package static let embedding = KernelSource(
         "embedding", behindShared: PackageResources.embedding_cu)
 
+    /// What stands between the products of a prompt.
+    package static let prompt = KernelSource("prompt", behindShared: PackageResources.prompt_cu)
+
     /// Every source, for the test that compiles them for all architectures.
-    package static let all = [fill, linear, attention, embedding]
+    package static let all = [fill, linear, attention, embedding, prompt]
 }

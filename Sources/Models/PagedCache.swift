@@ -39,20 +39,20 @@ package final class PagedCache {
     /// - Parameters:
     ///   - keys: `[…, kvHeads, headDim]` of some tokens; `values` alike.
     ///   - rows: int64, of every token and head its place among all heads' tokens of the layer: see `row`.
-    func write(layer: Int, keys: Tensor, values: Tensor, rows: Tensor) throws {
+    package func write(layer: Int, keys: Tensor, values: Tensor, rows: Tensor) throws {
         try self.keys[layer].write(keys, at: rows)
         try self.values[layer].write(values, at: rows)
     }
 
     /// Where head `head` of the token at `position` is kept by a sequence with `blocks`.
-    func row(_ position: Int, head: Int, in blocks: [Int]) -> Int {
+    package func row(_ position: Int, head: Int, in blocks: [Int]) -> Int {
         (blocks[position / blockTokens] * heads + head) * blockTokens
             + position % blockTokens
     }
 
     /// The first `tokens` tokens of a sequence, each `[1, kvHeads, tokens, headDim]`.
     /// - Parameter blocks: int64, of the sequence.
-    func read(
+    package func read(
         layer: Int, blocks: Tensor, tokens: Int
     ) throws -> (keys: Tensor, values: Tensor) {
         (

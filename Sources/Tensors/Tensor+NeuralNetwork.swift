@@ -57,6 +57,42 @@ extension Tensor {
         }
     }
 
+    /// Attention of the last queries of a sequence to all its tokens, each up to itself, by FlashAttention-2
+    /// (Dao 2023, arXiv 2307.08691).
+    /// - Parameters:
+    ///   - self: queries `[batch, queries, heads, headDim]`, float16 or bfloat16 on a GPU.
+    ///   - keys: `[batch, tokens, kvHeads, headDim]`; `values` alike.
+    ///   - window: tokens that each sees at most.
+    package func flashAttention(
+        keys: Tensor, values: Tensor, window: Int? = nil
+    ) throws(TensorError) -> Tensor {
+        try TorchCall.make("flashAttention", [self, keys, values]) {
+            ct_flash_attention($0[0], $0[1], $0[2], Int64(window ?? 0), $1)
+        }
+    }
+
+    /// Attention as cuDNN computes it, shapes as of `attention`, and ln Σ exp(scores), float32
+    /// `[batch, heads, queries]`. A plan is made for every shape when it comes first, which takes 40 ms.
+    package func cuDNNAttention(
+        keys: Tensor, values: Tensor, causal: Bool
+    ) throws(TensorError) -> (attended: Tensor, totals: Tensor) {
+        let made = try TorchCall.make("cuDNNAttention", [self, keys, values], count: 2) {
+            ct_cudnn_attention($0[0], $0[1], $0[2], causal, $1, $1 + 1)
+        }
+        return (made[0], made[1])
+    }
+
+    /// Whether libtorch has cuDNN's attention for such operands and holds it for the fastest.
+    package func prefersCuDNNAttention(
+        keys: Tensor, values: Tensor, causal: Bool
+    ) throws(TensorError) -> Bool {
+        var prefers = false
+        try TorchCall.run("prefersCuDNNAttention", [self, keys, values]) {
+            ct_prefers_cudnn($0[0], $0[1], $0[2], causal, &prefers)
+        }
+        return prefers
+    }
+
     /// Negative log-likelihood of `targets` under softmax of these logits.
     /// - Parameters:
     ///   - self: logits `[rows, vocabulary]`.

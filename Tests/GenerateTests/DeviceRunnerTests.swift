@@ -292,6 +292,76 @@ struct DeviceRunnerTests {
         }
     }
 
+    /// Prompts of several lengths in one step, then more of each behind them, then steps of which only some predict.
+    @Test(
+        "prompts in pieces: logits are those of libtorch in float32, within bfloat16's rounding",
+        arguments: DeviceTestModel.allCases, [nil, 40])
+    func prompts(_ which: DeviceTestModel, rank: Int?) throws {
+        let device = Device.cuda(0)
+        let model = try which.model(rank: rank, as: .bfloat16, on: device)
+        let exact = try which.model(rank: rank, as: .float32, on: device)
+        let runner = try Executor(model).runner(blocks: 120, noise: 3)
+        let reference = try ModelRunner(exact, blocks: 120, noise: 3)
+        let vocabulary = model.configuration.vocabularySize
+        // 1,024 and 2,048 are lengths that cuDNN attends to.
+        let ends = [
+            [2, 65, 130, 1_024], [3, 129, 1_100, 2_048], [70, 130, 1_111, 3_072],
+        ]
+        var starts = [0, 0, 0, 0]
+        var next = 0
+        // The blocks of each, in disorder.
+        let blocks = ends[2].map { end in
+            defer { next += (end + 63) / 64 + 1 }
+            return (next..<next + (end + 63) / 64).map { $0 ^ 1 }
+        }
+        for (step, ends) in ends.enumerated() {
+            var items: [Scheduler.Item] = []
+            for (index, end) in ends.enumerated() {
+                let positions = starts[index]..<end
+                let tokens: [Int32] = positions.map { Int32(($0 * 37 + index + 5) % vocabulary) }
+                items.append(
+                    Scheduler.Item(
+                        request: RequestID(index), tokens: tokens, start: starts[index],
+                        blocks: Array(blocks[index].prefix((end + 63) / 64)),
+                        predicts: step == 2 || index % 2 == step))
+            }
+            starts = ends
+            let work = Scheduler.Step(items: items, preempted: [])
+            let found: Tensor = try runner.logits(of: work)
+            let expected: Tensor = try reference.logits(of: work)
+            #expect(found.shape == expected.shape)
+            let error = try (found - expected).norm().scalar()
+            let size = try expected.norm().scalar()
+            #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+        }
+    }
+
+    @Test("a prompt behind which no logits are wanted fills the cache, of 16 and of 8 bits")
+    func silent() throws {
+        let model = try DeviceTestModel.wide.model(as: .bfloat16, on: .cuda(0))
+        let exact = try DeviceTestModel.wide.model(as: .float32, on: .cuda(0))
+        for type in [ElementType.bfloat16, .float8e4m3] {
+            let runner = try Executor(model, cache: type).runner(blocks: 4)
+            let reference = try ModelRunner(exact, blocks: 4, as: type)
+            for (range, predicts) in [(0..<100, false), (100..<140, true)] {
+                let tokens: [Int32] = range.map { Int32($0 * 7 + 1) }
+                let item = Scheduler.Item(
+                    request: RequestID(0), tokens: tokens, start: range.lowerBound,
+                    blocks: [2, 0, 3], predicts: predicts)
+                let step = Scheduler.Step(items: [item], preempted: [])
+                let found: Tensor = try runner.logits(of: step)
+                let expected: Tensor = try reference.logits(of: step)
+                #expect(found.shape == expected.shape)
+                guard found.count > 0 else { continue }
+                let error = try (found - expected).norm().scalar()
+                let size = try expected.norm().scalar()
+                // An e4m3 value that is rounded the other way is off by a sixteenth.
+                let limit = type == .bfloat16 ? 12 * ElementType.bfloat16.roundoff : 0.06
+                #expect(error / size < limit, "\(type) \(error / size)")
+            }
+        }
+    }
+
     @Test("prompts and single tokens in one step")
     func mixed() throws {
         let model = try DeviceTestModel.qwen3.model(as: .bfloat16, on: .cuda(0))

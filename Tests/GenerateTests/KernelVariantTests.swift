@@ -1,3 +1,4 @@
+import Artifacts
 import Foundation
 import Kernels
 import Tensors
@@ -56,6 +57,18 @@ struct KernelVariantTests {
         let variant = KernelVariant.linear(
             columns: 9, hasCopyEngine: true, available: 232_448)
         #expect(variant.defines["COLUMNS"] == "16")
+    }
+
+    @Test(
+        "a prompt's compile", .enabled(if: hasCompiler, "NVRTC is not there (make reference)"),
+        arguments: DeviceTestModel.allCases)
+    func promptCompilation(_ model: DeviceTestModel) throws {
+        let folder = NSTemporaryDirectory() + "minima-variants-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let configuration = try ModelConfiguration(parsing: Array(model.configuration.utf8))
+        let compiled = try KernelCompiler(cacheFolder: folder).compile(
+            .prompt, for: "sm_90a", defines: PromptKernels.defines(configuration))
+        #expect(!compiled.image.isEmpty)
     }
 
     @Test(

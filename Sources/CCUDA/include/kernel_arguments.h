@@ -78,4 +78,44 @@ typedef struct {
     int width, unused;
 } EmbeddingArguments;
 
+// Of prompts: tokens of a chunk stand one behind the other, tensors are contiguous.
+typedef struct {
+    unsigned long long residual;  // bfloat16 [rows, width], gains the addend
+    unsigned long long addend;    // bfloat16 [rows, width], or 0
+    unsigned long long gain;      // bfloat16 [width]
+    unsigned long long output;    // bfloat16 [rows, width]
+    int width;                    // a multiple of 8
+    float epsilon;
+} PromptNormArguments;
+
+typedef struct {
+    unsigned long long queries;    // bfloat16 [tokens, queryHeads, headDim]
+    unsigned long long keys;       // bfloat16 [tokens, kvHeads, headDim]
+    unsigned long long values;
+    unsigned long long queryNorm;  // bfloat16 [headDim], or 0
+    unsigned long long keyNorm;
+    unsigned long long cosines;    // float [positions, headDim / 2]
+    unsigned long long sines;
+    unsigned long long positions;  // int [tokens]
+    unsigned long long slots;      // int [tokens]: 64 · block + place in it
+    unsigned long long keyCache;   // bfloat16 [blocks, kvHeads, 64, headDim], or 0
+    unsigned long long valueCache;
+    float epsilon;
+    int tokens, queryHeads, kvHeads;
+} PromptHeadsArguments;
+
+typedef struct {
+    unsigned long long gate;    // bfloat16, becomes silu(gate) · up
+    unsigned long long up;
+    unsigned long long pieces;  // of eight values
+} PromptGateArguments;
+
+typedef struct {
+    unsigned long long first;         // bfloat16 [tokens, heads, headDim], becomes the attention to both
+    unsigned long long second;
+    unsigned long long firstTotals;   // float [heads, tokens]: ln Σ exp(scores) of what was attended to
+    unsigned long long secondTotals;
+    int tokens, heads;
+} PromptMergeArguments;
+
 #endif

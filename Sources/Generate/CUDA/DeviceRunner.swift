@@ -1,6 +1,6 @@
 // Decoding on a GPU is bound by the bytes of the weights, if nothing else takes time: a step is one graph of kernels that was
-// captured once for its number of sequences, and the host sends it what the sequences are. Prompts, which are bound by
-// arithmetic, go through libtorch.
+// captured once for its number of sequences, and the host sends it what the sequences are. Prompts are bound by arithmetic
+// and go another way.
 import Artifacts
 import CCUDA
 import Kernels
@@ -11,7 +11,7 @@ import Tensors
 package final class DeviceRunner: StepRunner {
     private let device: DeviceModel
     private let cache: PagedCache
-    private let prompts: ModelRunner
+    private let prompts: DevicePrompt
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
@@ -35,12 +35,17 @@ package final class DeviceRunner: StepRunner {
             configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: type,
             on: device.model.device,
             noise: noise)
-        prompts = ModelRunner(device.model, cache)
         let positions = min(configuration.maxPositions, blocks * Executor.blockTokens)
         let angles = try RotaryTables(configuration, type: .float32, device: .cpu)
             .angles(at: 0..<positions)
         cosines = try angles.cosines.elements()
         sines = try angles.sines.elements()
+        prompts = try DevicePrompt(
+            device.model, cache,
+            angles: (
+                angles.cosines.contiguous().moved(to: device.model.device),
+                angles.sines.contiguous().moved(to: device.model.device)
+            ), on: device.kernels.device)
         workspace = try DeviceModel.Workspace(configuration, pieces: 64, on: device.model.device)
     }
 
@@ -52,8 +57,7 @@ package final class DeviceRunner: StepRunner {
         let longer = step.items.filter { $0.tokens.count > 1 }
         var rows: [RequestID: Tensor] = [:]
         if !longer.isEmpty {
-            let values = try prompts.logits(of: .init(items: longer, preempted: []))
-                .converted(to: .float32)
+            let values = try prompts.logits(of: longer).converted(to: .float32)
             for (index, item) in longer.filter(\.predicts).enumerated() {
                 rows[item.request] = try values.narrowed(0, index..<index + 1)
             }
