@@ -120,7 +120,7 @@ struct QuantizedCommandTests {
                     ).json()
                     divergences.append(try #require(distance["kl_mean"] as? Double))
                 }
-                #expect(divergences[0] < divergences[1] && divergences[1] < 0.01, "\(divergences)")
+                #expect(divergences[0] < divergences[1] && divergences[1] < 0.03, "\(divergences)")
                 let again = try Program.run(
                     "quantize", output, "--weights", "fp8", "--rounding", "nearest", "--output",
                     scratch.path("again"))
