@@ -13,7 +13,7 @@ struct QuantizeStageTests {
     private let shared = CompressStageTests()
 
     /// Query, key and value of each block share a factor, output is cut into a pair and a dense half, gate is a sum,
-    /// up stays as it is, down is a pivoted train.
+    /// up stays as it is, down is a pivoted train; behind the first block, to save time, gate and down are pairs.
     private func plan() throws -> CompressionPlan {
         let configuration = try ModelConfiguration(folder: CompressStageTests.tiny)
         var matrices: [MatrixPlan] = []
@@ -41,15 +41,17 @@ struct QuantizeStageTests {
                                 patch(0..<half, .pivotedLowRank(rank: 40)),
                                 patch(half..<module.rows, .dense),
                             ]))
-                case .gate, .up, .down:
+                case .up:
+                    matrices.append(MatrixPlan(module, .dense, as: .bfloat16))
+                case .gate where layer > 0, .down where layer > 0:
+                    matrices.append(MatrixPlan(module, .lowRank(rank: 40), as: .bfloat16))
+                case .gate, .down:
                     let train = try #require(
                         Format.fitting(
                             .pivotedTensorTrain, rows: module.rows, columns: module.columns,
                             parameters: module.rows * module.columns / 4, modeCount: 2))
-                    let format: Format =
-                        projection == .gate
-                        ? .mixture([.lowRank(rank: 40), train])
-                        : projection == .up ? .dense : train
+                    let format =
+                        projection == .gate ? .mixture([.lowRank(rank: 40), train]) : train
                     matrices.append(MatrixPlan(module, format, as: .bfloat16))
                 }
             }
@@ -79,9 +81,10 @@ struct QuantizeStageTests {
     }
 
     @Test(
-        "what is compressed to one byte a value, at once or afterwards, loses little and takes as much",
-        arguments: [ElementType.int8, .float8e4m3])
-    func stages(_ type: ElementType) throws {
+        "what is compressed to one byte a value, at once or afterwards, loses little and takes as much"
+    )
+    func stages() throws {
+        let type = ElementType.int8
         try shared.withFolder { folder in
             var settings = CompressionSettings(.plan(try plan()))
             settings.fit.isTwoSided = false
@@ -96,7 +99,7 @@ struct QuantizeStageTests {
                 let least = before[matrix.name] ?? 0
                 #expect(matrix.relativeError > least)
                 #expect(
-                    matrix.relativeError < least + (type == .int8 ? 1e-3 : 1e-2), "\(matrix.name)")
+                    matrix.relativeError < least + 1e-3, "\(matrix.name)")
             }
             try check("\(folder)/narrow", type)
 
@@ -110,7 +113,7 @@ struct QuantizeStageTests {
             #expect(after.linearParametersAfter == narrow.linearParametersAfter)
             #expect(after.bytesAfter == narrow.bytesAfter)
             #expect(
-                after.matrices.allSatisfy { $0.relativeError < (type == .int8 ? 1e-3 : 1e-2) })
+                after.matrices.allSatisfy { $0.relativeError < 1e-3 })
             try check("\(folder)/after", type)
         }
     }
