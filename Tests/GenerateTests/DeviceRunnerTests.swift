@@ -273,7 +273,8 @@ struct DeviceRunnerTests {
         #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
     }
 
-    @Test("greedy text of the shipped model is the CPU's")
+    /// Where two tokens are as likely as bfloat16 can tell, either may be taken; what follows differs then.
+    @Test("greedy text of the shipped model is the CPU's, up to ties")
     func text() throws {
         let tokenizer = try Tokenizer(path: TestData.tiny)
         func generator(_ type: ElementType, _ device: Device) throws -> Generator {
@@ -285,11 +286,29 @@ struct DeviceRunnerTests {
         let (gpu, cpu) = (try generator(.bfloat16, .cuda(0)), try generator(.float32, .cpu))
         var options = Generator.Options()
         options.maxTokens = 60
+        var same = 0
         for prompt in ["Once upon a time", "The", "In the year 1850 a man named"] {
             let ids = tokenizer.encode(prompt).map(Int.init)
             let found = try gpu.generate(ids, options)
-            #expect(try found.text == cpu.generate(ids, options).text)
+            let expected = try cpu.generate(ids, options)
+            if found.text == expected.text { same += 1 }
+            let places = 0..<min(found.tokens.count, expected.tokens.count)
+            guard let place = places.first(where: { found.tokens[$0] != expected.tokens[$0] })
+            else { continue }
+            let tokens = (ids + expected.tokens.prefix(place)).map(Int32.init)
+            let logits = try ModelRunner(cpu.model, blocks: 4).logits(
+                of: .init(
+                    items: [
+                        .init(
+                            request: RequestID(0), tokens: tokens, start: 0,
+                            blocks: Array(0..<4), predicts: true)
+                    ], preempted: [])
+            ).elements(as: Float.self)
+            let gap = logits[expected.tokens[place]] - logits[found.tokens[place]]
+            let largest = logits.map(abs).max() ?? 0
+            #expect(gap < 4 * Float(ElementType.bfloat16.roundoff) * largest, "\(prompt): \(gap)")
         }
+        #expect(same >= 1)
     }
 
     /// Prompts of several lengths in one step, then more of each behind them, then steps of which only some predict.

@@ -26,7 +26,9 @@ struct KernelVariantTests {
         [1, 7, 56].flatMap { columns in
             [ElementType.bfloat16, .int8, .float8e4m3].map {
                 .linear(
-                    columns: columns, weights: $0, hasCopyEngine: available > 200_000,
+                    columns: min(
+                        columns, KernelVariant.mostColumns(weights: $0, available: available)),
+                    weights: $0, hasCopyEngine: available > 200_000,
                     available: available)
             }
         }
@@ -50,6 +52,16 @@ struct KernelVariantTests {
             #expect(variant.defines["COLUMNS"] == "\(columns)")
         }
         for variant in variants(available) { #expect(variant.sharedMemory <= available) }
+    }
+
+    @Test("small GPUs take fewer columns of one-byte weights at once")
+    func mostColumns() {
+        for (_, available) in Self.machines {
+            let most = KernelVariant.mostColumns(weights: .bfloat16, available: available)
+            #expect(most == 56)
+        }
+        #expect(KernelVariant.mostColumns(weights: .int8, available: 101_376) == 32)
+        #expect(KernelVariant.mostColumns(weights: .int8, available: 232_448) == 56)
     }
 
     @Test("as many columns as the step has, or the next that there are")

@@ -9,6 +9,8 @@ struct DeviceLayer {
     private let maps: [[TensorMap]]
     private static let boxes = [1, 2, 4, 8]
     private let weights: ElementType
+    /// Held: a padded matrix is nobody else's.
+    private let matrices: [DeviceMatrix]
     /// What the arguments point to.
     private let owned: [Tensor]
 
@@ -60,7 +62,7 @@ struct DeviceLayer {
     ) throws {
         let type = parts[0].weight.elementType
         precondition(parts.allSatisfy { $0.weight.elementType == type }, "weights of one type")
-        weights = type
+        (weights, matrices) = (type, parts.map(\.weight))
         maps = device.computeCapability.major < 9 ? [] : try Self.maps(of: parts, on: device)
         let table = try passes(
             RowPasses(

@@ -17,6 +17,8 @@ package final class DeviceModel {
     /// Formats without a kernel: their matrices are multiplied out, and take the dense ones' memory and time.
     package let multipliedOut: [String]
     private let head: DeviceLayer
+    /// Sequences that a step can have.
+    let maxColumns: Int
 
     private struct Block {
         var beforeAttention: [DeviceLayer] = []
@@ -39,6 +41,12 @@ package final class DeviceModel {
             weights.append(try Self.weights(of: block, &multipliedOut))
         }
         self.multipliedOut = multipliedOut.sorted()
+        maxColumns = weights.flatMap(\.values).reduce(DeviceKernels.maxColumns) { most, weight in
+            min(
+                most,
+                KernelVariant.mostColumns(
+                    weights: weight.elementType, available: device.sharedMemoryPerBlock))
+        }
         activations = try DeviceActivations(
             model.configuration, ranks: weights.map(Self.rankWidth).max() ?? 8, on: model.device)
         let builder = Builder(model: model, activations: activations, device: device)

@@ -62,8 +62,8 @@ package final class DeviceRunner: StepRunner {
                 rows[item.request] = try values.narrowed(0, index..<index + 1)
             }
         }
-        for start in stride(from: 0, to: single.count, by: DeviceKernels.maxColumns) {
-            let items = Array(single[start..<min(start + DeviceKernels.maxColumns, single.count)])
+        for start in stride(from: 0, to: single.count, by: device.maxColumns) {
+            let items = Array(single[start..<min(start + device.maxColumns, single.count)])
             try decode(items)
             let logits = try device.activations.logits.narrowed(0, 0..<items.count)
             // A step that only decodes hands out its memory, which the next one writes.

@@ -70,11 +70,17 @@ enum DeviceWeight {
         }
     }
 
+    var elementType: ElementType {
+        switch self {
+        case .dense(let matrix): matrix.elementType
+        case .lowRank(let input, _): input.elementType
+        }
+    }
+
     /// Both as pairs or both dense, and of one type.
     func isLike(_ other: DeviceWeight) -> Bool {
         switch (self, other) {
-        case (.dense(let a), .dense(let b)): a.elementType == b.elementType
-        case (.lowRank(let a, _), .lowRank(let b, _)): a.elementType == b.elementType
+        case (.dense, .dense), (.lowRank, .lowRank): elementType == other.elementType
         case (.dense, .lowRank), (.lowRank, .dense): false
         }
     }

@@ -50,6 +50,20 @@ struct KernelVariant: Hashable {
         }
     }
 
+    /// Columns that a product can have where a block has `available` bytes of shared memory: one tile and one chunk of
+    /// the input must fit.
+    static func mostColumns(weights: ElementType, available: Int) -> Int {
+        let room = available - sums - reserved - 1_024
+        let fitting = columns.filter {
+            linearWarps * (2_048 + $0 * 256 / weights.byteCount) <= room
+        }
+        guard let most = fitting.last else { preconditionFailure("a column fits on every GPU") }
+        return most
+    }
+
+    /// Bytes in which the warps' sums meet.
+    private static let sums = linearWarps * 8 * 36 * 4
+
     /// - Parameters:
     ///   - columns: of the input, at most the last of `columns`.
     ///   - weights: bfloat16, int8 or float8e4m3.
@@ -61,12 +75,12 @@ struct KernelVariant: Hashable {
         guard let most = Self.columns.first(where: { $0 >= columns }) else {
             preconditionFailure("\(columns) columns are more than a step has")
         }
-        let sums = linearWarps * 8 * 36 * 4
         let (tile, chunk) = (2_048, most * 256 / weights.byteCount)
         // Boxes begin at multiples of 1,024.
         let room = (available - sums - reserved - 1_024) / linearWarps
         var rings = Self.rings(columns: most, bytes: weights.byteCount)
         if !hasCopyEngine {
+            // The ring of the input has to hold a chunk for every tile under way.
             rings.tiles = max(1, min(11, room / (tile + chunk)))
             rings.inputs = rings.tiles
         }
