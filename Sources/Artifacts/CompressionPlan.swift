@@ -24,6 +24,17 @@ package struct CompressionPlan: Codable, Hashable, Sendable {
         self.fit = fit
         self.matrices = matrices
     }
+
+    /// Every linear layer as it is, with values stored as `type`.
+    /// - Parameter source: by default a fingerprint of the configuration alone, where there is no checkpoint.
+    package init(
+        dense configuration: ModelConfiguration, as type: ElementType, source: Fingerprint? = nil
+    ) {
+        self.init(
+            source: source ?? Fingerprint(hashing: [configuration.source]),
+            settings: ["planner": .string("dense")],
+            matrices: configuration.linearModules.map { MatrixPlan($0, .dense, as: type) })
+    }
 }
 
 /// One matrix of a plan: patches that tile it, each with a format of its own.

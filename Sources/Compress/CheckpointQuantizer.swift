@@ -11,20 +11,18 @@ final class CheckpointQuantizer {
     private let shared: Set<String>
     private let weights: ElementType
     private let rounding: WeightRounding
-    private let device: Device
     /// Shared input factors, once they are quantised.
     private var inputs: [String: QuantizedMatrix] = [:]
 
     init(
         checkpoint: Checkpoint, shared: Set<String>, weights: ElementType,
-        rounding: WeightRounding, device: Device
+        rounding: WeightRounding, on device: Device
     ) {
         loader = WeightLoader(checkpoint, as: .float64, on: device)
         manifest = checkpoint.manifest
         self.shared = shared
         self.weights = weights
         self.rounding = rounding
-        self.device = device
     }
 
     /// - Parameters:

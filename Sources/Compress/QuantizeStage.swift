@@ -75,9 +75,7 @@ package struct QuantizeStage {
         let source = try checkpoint.manifest?.source ?? checkpoint.fingerprint()
         let plan =
             checkpoint.manifest?.plan
-            ?? CompressionPlan(
-                source: source, settings: ["planner": .string("dense")],
-                matrices: configuration.linearModules.map { MatrixPlan($0, .dense, as: weights) })
+            ?? CompressionPlan(dense: configuration, as: weights, source: source)
         var settings = plan.settings
         settings["rounding"] = .string(rounding.rawValue)
         return try CompressionManifest(
@@ -113,7 +111,7 @@ package struct QuantizeStage {
         let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
         let quantizer = CheckpointQuantizer(
             checkpoint: checkpoint, shared: manifest.sharedTensorNames, weights: weights,
-            rounding: rounding, device: device)
+            rounding: rounding, on: device)
         var records: [CompressionReport.Matrix] = []
         try folder.replace {
             let writer = try CheckpointWriter(

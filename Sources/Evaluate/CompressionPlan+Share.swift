@@ -30,14 +30,6 @@ extension CompressionPlan {
             ], matrices: matrices)
     }
 
-    /// Every linear layer of a configuration as it is, with values stored as `type`.
-    package init(dense configuration: ModelConfiguration, as type: ElementType) {
-        self.init(
-            source: Fingerprint(hashing: [configuration.source]),
-            settings: ["planner": .string("dense")],
-            matrices: configuration.linearModules.map { MatrixPlan($0, .dense, as: type) })
-    }
-
     private static func format(
         _ kind: Format.Kind, of module: LinearModule, share: Double, _ rankMultiple: Int?
     ) -> Format? {

@@ -86,13 +86,10 @@ struct AnalyzeCommand: ParsableCommand {
 
     /// Runs the stage under a progress line.
     static func run(_ stage: AnalyzeStage, isQuiet: Bool) throws -> SensitivityMap {
-        var line: ProgressLine?
-        defer { line?.finish() }
+        let line = ProgressLine("analyze", unit: "steps", total: nil, isQuiet: isQuiet)
+        defer { line.finish() }
         return try stage.run { done, total, step in
-            let shown =
-                line ?? ProgressLine("analyze", unit: "steps", total: total, isQuiet: isQuiet)
-            line = shown
-            try shown.update(done, note: "\(step)")
+            try line.update(done, of: total, note: "\(step)")
         }
     }
 }

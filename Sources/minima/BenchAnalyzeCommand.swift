@@ -67,17 +67,13 @@ struct BenchAnalyzeCommand: ParsableCommand {
         var stage = AnalyzeStage(.random(RandomModel(configuration)), calibration: .text(text))
         stage.device = device
         var times = Times()
-        var line: ProgressLine?
+        let line = ProgressLine(
+            "analyze", unit: "steps", total: nil, isQuiet: result.quiet || result.json)
         let map = try stage.run { done, total, step in
             times.add(step)
-            let shown =
-                line
-                ?? ProgressLine(
-                    "analyze", unit: "steps", total: total, isQuiet: result.quiet || result.json)
-            line = shown
-            try shown.update(done, note: "\(step)")
+            try line.update(done, of: total, note: "\(step)")
         }
-        line?.finish()
+        line.finish()
         let planning = Date()
         let proposal = try Planner(map, within: .keep(keep)).propose()
         if let output { try proposal.plan.write(output) }

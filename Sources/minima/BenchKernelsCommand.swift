@@ -71,17 +71,11 @@ struct BenchKernelsCommand: ParsableCommand {
         benchmark.seconds = seconds
         benchmark.elementType =
             computeType?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
-        var line: ProgressLine?
-        let measured = try benchmark.run { done, total, note in
-            let shown =
-                line
-                ?? ProgressLine(
-                    "bench kernels", unit: "measurements", total: total,
-                    isQuiet: result.quiet || result.json)
-            line = shown
-            try shown.update(done, note: note)
-        }
-        line?.finish()
+        let line = ProgressLine(
+            "bench kernels", unit: "measurements", total: nil,
+            isQuiet: result.quiet || result.json)
+        let measured = try benchmark.run { try line.update($0, of: $1, note: $2) }
+        line.finish()
         try measured.times.write(output)
         if result.json {
             try result.printJSON(

@@ -116,14 +116,9 @@ struct CompressCommand: ParsableCommand {
         stage.device = device
         stage.overwrite = overwrite
         stage.restart = restart
-        var line: ProgressLine?
-        let report = try stage.run { done, total, note in
-            let shown =
-                line ?? ProgressLine("compress", unit: "steps", total: total, isQuiet: isQuiet)
-            line = shown
-            try shown.update(done, note: note)
-        }
-        line?.finish()
+        let line = ProgressLine("compress", unit: "steps", total: nil, isQuiet: isQuiet)
+        let report = try stage.run { try line.update($0, of: $1, note: $2) }
+        line.finish()
         return report
     }
 

@@ -33,16 +33,10 @@ struct ExportCommand: ParsableCommand {
     func run() throws {
         var export = DenseExport(source: model, output: output)
         export.overwrite = overwrite
-        var line: ProgressLine?
-        try export.run { done, total in
-            let shown =
-                line
-                ?? ProgressLine(
-                    "export", unit: "tensors", total: total, isQuiet: result.quiet || result.json)
-            line = shown
-            try shown.update(done)
-        }
-        line?.finish()
+        let line = ProgressLine(
+            "export", unit: "tensors", total: nil, isQuiet: result.quiet || result.json)
+        try export.run { try line.update($0, of: $1) }
+        line.finish()
         if result.json {
             try result.printJSON(["output": output])
         } else {

@@ -4,10 +4,10 @@ import Foundation
 final class ProgressLine {
     private let label: String
     private let unit: String
-    private let total: Int?
+    private var total: Int?
     private let isQuiet: Bool
     private let isTerminal = isatty(STDERR_FILENO) == 1
-    private let start = Date()
+    private var start = Date()
     private let begun: Int
     private var lastShown = Date.distantPast
     private var lastTenth = 0
@@ -44,6 +44,13 @@ final class ProgressLine {
             write(line(done, note, bar: false) + "\n")
         }
         lastShown = Date()
+    }
+
+    /// The same where the first step tells how many there will be: time counts from there on.
+    func update(_ done: Int, of total: Int, note: String = "") throws {
+        if self.total == nil { start = Date() }
+        self.total = total
+        try update(done, note: note)
     }
 
     /// Ends the line.

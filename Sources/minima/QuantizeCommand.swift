@@ -52,14 +52,9 @@ struct QuantizeCommand: ParsableCommand {
             calibration: text)
         stage.device = device
         stage.overwrite = overwrite
-        var line: ProgressLine?
-        let report = try stage.run { done, total, note in
-            let shown =
-                line ?? ProgressLine("quantize", unit: "steps", total: total, isQuiet: isQuiet)
-            line = shown
-            try shown.update(done, note: note)
-        }
-        line?.finish()
+        let line = ProgressLine("quantize", unit: "steps", total: nil, isQuiet: isQuiet)
+        let report = try stage.run { try line.update($0, of: $1, note: $2) }
+        line.finish()
         if result.json { try result.printJSON(report) } else { print(report.table) }
     }
 }

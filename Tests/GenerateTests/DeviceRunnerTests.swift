@@ -164,6 +164,11 @@ struct DeviceRunnerTests {
         return .init(items: items, preempted: [])
     }
 
+    /// ‖found − expected‖ / ‖expected‖.
+    private func distance(_ found: Tensor, _ expected: Tensor) throws -> Double {
+        try (found - expected).norm().scalar() / expected.norm().scalar()
+    }
+
     private let contexts = [0, 1, 63, 64, 130, 511, 512, 700, 1_023, 1_500]
 
     private func blocks(_ contexts: [Int]) -> Int { contexts.reduce(2) { $0 + $1 / 64 + 1 } }
@@ -185,10 +190,9 @@ struct DeviceRunnerTests {
             let step = step(contexts, vocabulary: vocabulary)
             let found = try runner.logits(of: step)
             let expected = try reference.logits(of: step)
-            let error = try (found - expected).norm().scalar()
-            let size = try expected.norm().scalar()
+            let error = try distance(found, expected)
             // Some dozen roundings of half a unit in 2^8 each on the way, added as errors are.
-            #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+            #expect(error < 12 * ElementType.bfloat16.roundoff, "\(error)")
         }
     }
 
@@ -211,9 +215,8 @@ struct DeviceRunnerTests {
         let step = step(contexts, vocabulary: model.configuration.vocabularySize)
         let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
         let expected = try ModelRunner(exact, blocks: blocks(contexts), noise: 3).logits(of: step)
-        let error = try (found - expected).norm().scalar()
-        let size = try expected.norm().scalar()
-        #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+        let error = try distance(found, expected)
+        #expect(error < 12 * ElementType.bfloat16.roundoff, "\(error)")
     }
 
     @Test("keys and values in e4m3 change logits by their roundings")
@@ -225,10 +228,9 @@ struct DeviceRunnerTests {
         let found = try runner.logits(of: step)
         let expected = try Executor(model).runner(blocks: blocks(contexts), noise: 3)
             .logits(of: step)
-        let error = try (found - expected).norm().scalar()
-        let size = try expected.norm().scalar()
-        #expect(error / size > 0)
-        #expect(error / size < 2 * ElementType.float8e4m3.roundoff, "\(error / size)")
+        let error = try distance(found, expected)
+        #expect(error > 0)
+        #expect(error < 2 * ElementType.float8e4m3.roundoff, "\(error)")
     }
 
     @Test("a sequence's bits do not depend on its neighbours", arguments: [nil, 40])
@@ -268,9 +270,8 @@ struct DeviceRunnerTests {
         let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
         let expected = try ModelRunner(model(.float32), blocks: blocks(contexts), noise: 3)
             .logits(of: step)
-        let error = try (found - expected).norm().scalar()
-        let size = try expected.norm().scalar()
-        #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+        let error = try distance(found, expected)
+        #expect(error < 12 * ElementType.bfloat16.roundoff, "\(error)")
     }
 
     /// Where two tokens are as likely as bfloat16 can tell, either may be taken; what follows differs then.
@@ -349,9 +350,8 @@ struct DeviceRunnerTests {
             let found: Tensor = try runner.logits(of: work)
             let expected: Tensor = try reference.logits(of: work)
             #expect(found.shape == expected.shape)
-            let error = try (found - expected).norm().scalar()
-            let size = try expected.norm().scalar()
-            #expect(error / size < 12 * ElementType.bfloat16.roundoff, "\(error / size)")
+            let error = try distance(found, expected)
+            #expect(error < 12 * ElementType.bfloat16.roundoff, "\(error)")
         }
     }
 
@@ -372,11 +372,10 @@ struct DeviceRunnerTests {
                 let expected: Tensor = try reference.logits(of: step)
                 #expect(found.shape == expected.shape)
                 guard found.count > 0 else { continue }
-                let error = try (found - expected).norm().scalar()
-                let size = try expected.norm().scalar()
+                let error = try distance(found, expected)
                 // An e4m3 value that is rounded the other way is off by a sixteenth.
                 let limit = type == .bfloat16 ? 12 * ElementType.bfloat16.roundoff : 0.06
-                #expect(error / size < limit, "\(type) \(error / size)")
+                #expect(error < limit, "\(type) \(error)")
             }
         }
     }
@@ -406,9 +405,8 @@ struct DeviceRunnerTests {
         let step = Scheduler.Step(items: items(66), preempted: [])
         let (found, expected) = (try runner.logits(of: step), try reference.logits(of: step))
         #expect(found.shape == [2, 1_003])
-        let error = try (found - expected.converted(to: .float32)).norm().scalar()
-        let size = try expected.converted(to: .float32).norm().scalar()
-        #expect(error / size < 12 * ElementType.bfloat16.roundoff)
+        let error = try distance(found, expected.converted(to: .float32))
+        #expect(error < 12 * ElementType.bfloat16.roundoff)
     }
 }
 

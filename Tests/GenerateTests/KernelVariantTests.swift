@@ -51,6 +51,13 @@ struct KernelVariantTests {
         for variant in variants(available) { #expect(variant.sharedMemory <= available) }
     }
 
+    @Test("rings shrink to one tile and one chunk where no more fits beside a copy engine")
+    func smallest() {
+        let variant = KernelVariant.linear(columns: 56, hasCopyEngine: true, available: 101_376)
+        #expect(variant.defines["STAGES"] == "1" && variant.defines["INPUTS"] == "1")
+        #expect(variant.sharedMemory + 3_072 <= 101_376)
+    }
+
     @Test("small GPUs take fewer columns of one-byte weights at once")
     func mostColumns() {
         for (_, available) in Self.machines {

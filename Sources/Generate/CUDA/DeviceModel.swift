@@ -11,6 +11,7 @@ import Tensors
 package final class DeviceModel {
     let model: CausalLanguageModel
     let kernels: DeviceKernels
+    let promptKernels: PromptKernels
     let stream: CUDAStream
     let activations: DeviceActivations
     private let blocks: [Block]
@@ -34,6 +35,7 @@ package final class DeviceModel {
         self.model = model
         let device = try CUDADevice.open(ordinal)
         kernels = try DeviceKernels(device)
+        promptKernels = try PromptKernels(model.configuration, on: device)
         stream = try CUDAStream(on: device)
         var weights: [[Projection: DeviceWeight]] = []
         var multipliedOut: Set<String> = []

@@ -18,10 +18,9 @@ final class DevicePrompt {
     /// - Precondition: a model that `DeviceModel` supports.
     init(
         _ model: CausalLanguageModel, _ cache: PagedCache, angles: PromptKernels.Angles,
-        on device: CUDADevice
+        _ kernels: PromptKernels
     ) throws {
-        (self.model, self.cache, self.angles) = (model, cache, angles)
-        kernels = try PromptKernels(model.configuration, on: device)
+        (self.model, self.cache, self.angles, self.kernels) = (model, cache, angles, kernels)
         attention = try PromptAttention(
             model.configuration, cache, kernels, on: model.device)
     }

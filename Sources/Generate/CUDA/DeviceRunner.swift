@@ -45,7 +45,7 @@ package final class DeviceRunner: StepRunner {
             angles: (
                 angles.cosines.contiguous().moved(to: device.model.device),
                 angles.sines.contiguous().moved(to: device.model.device)
-            ), on: device.kernels.device)
+            ), device.promptKernels)
         workspace = try DeviceModel.Workspace(configuration, pieces: 64, on: device.model.device)
     }
 

@@ -50,19 +50,29 @@ struct KernelVariant: Hashable {
         }
     }
 
+    /// Bytes of a tile of weights.
+    private static let tile = 2_048
+    /// Bytes in which the warps' sums meet, and of which rings may have to leave some out: boxes begin at multiples of
+    /// 1,024.
+    private static let besideRings = linearWarps * 8 * 36 * 4 + 1_024
+
+    /// Bytes of a chunk of the input.
+    private static func chunk(columns: Int, _ weights: ElementType) -> Int {
+        columns * 256 / weights.byteCount
+    }
+
+    /// Bytes that a warp's rings can have.
+    private static func room(_ available: Int) -> Int {
+        (available - besideRings - reserved) / linearWarps
+    }
+
     /// Columns that a product can have where a block has `available` bytes of shared memory: one tile and one chunk of
     /// the input must fit.
     static func mostColumns(weights: ElementType, available: Int) -> Int {
-        let room = available - sums - reserved - 1_024
-        let fitting = columns.filter {
-            linearWarps * (2_048 + $0 * 256 / weights.byteCount) <= room
-        }
+        let fitting = columns.filter { tile + chunk(columns: $0, weights) <= room(available) }
         guard let most = fitting.last else { preconditionFailure("a column fits on every GPU") }
         return most
     }
-
-    /// Bytes in which the warps' sums meet.
-    private static let sums = linearWarps * 8 * 36 * 4
 
     /// - Parameters:
     ///   - columns: of the input, at most the last of `columns`.
@@ -75,18 +85,16 @@ struct KernelVariant: Hashable {
         guard let most = Self.columns.first(where: { $0 >= columns }) else {
             preconditionFailure("\(columns) columns are more than a step has")
         }
-        let (tile, chunk) = (2_048, most * 256 / weights.byteCount)
-        // Boxes begin at multiples of 1,024.
-        let room = (available - sums - reserved - 1_024) / linearWarps
+        let (chunk, room) = (chunk(columns: most, weights), room(available))
         var rings = Self.rings(columns: most, bytes: weights.byteCount)
         if !hasCopyEngine {
             // The ring of the input has to hold a chunk for every tile under way.
             rings.tiles = max(1, min(11, room / (tile + chunk)))
             rings.inputs = rings.tiles
         }
-        while rings.tiles * tile + rings.inputs * chunk > room, rings.tiles > 2 || rings.inputs > 1
-        {
-            if rings.tiles > 2 { rings.tiles -= 1 } else { rings.inputs -= 1 }
+        while rings.tiles * tile + rings.inputs * chunk > room {
+            precondition(rings.tiles > 1 || rings.inputs > 1, "more columns than `mostColumns`")
+            if rings.tiles > 2 || rings.inputs == 1 { rings.tiles -= 1 } else { rings.inputs -= 1 }
         }
         return KernelVariant(
             source: .linear, function: "linear",
@@ -95,7 +103,7 @@ struct KernelVariant: Hashable {
                 "EARLY": "\(min(rings.early, rings.tiles - 1))", "WEIGHT": "\(weights.byteCount)",
                 "IS_FLOAT": weights == .float8e4m3 ? "1" : "0",
             ],
-            sharedMemory: linearWarps * (rings.tiles * tile + rings.inputs * chunk) + sums + 1_024)
+            sharedMemory: linearWarps * (rings.tiles * tile + rings.inputs * chunk) + besideRings)
     }
 
     /// - Parameters:
