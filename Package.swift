@@ -49,8 +49,8 @@ let package = Package(
         .target(
             name: "Kernels", dependencies: ["CCUDA", "Artifacts"],
             resources: [
-                "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/fill.cu", "CUDA/linear.cu",
-                "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
+                "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/widening.cuh", "CUDA/fill.cu",
+                "CUDA/linear.cu", "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
             ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),

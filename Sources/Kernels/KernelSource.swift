@@ -15,17 +15,19 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Behind what kernels share: the structs of their arguments, and small functions.
-    private init(_ name: String, behindShared bytes: [UInt8]) {
+    private init(_ name: String, behindShared bytes: [UInt8]...) {
         self.init(
             name,
-            embedded: PackageResources.arguments_h + PackageResources.common_cuh + bytes)
+            embedded: PackageResources.arguments_h + PackageResources.common_cuh
+                + bytes.joined())
     }
 
     /// Sets every element of a vector.
     package static let fill = KernelSource("fill", embedded: PackageResources.fill_cu)
 
     /// y = x · Wᵀ for a few columns of x.
-    package static let linear = KernelSource("linear", behindShared: PackageResources.linear_cu)
+    package static let linear = KernelSource(
+        "linear", behindShared: PackageResources.widening_cuh, PackageResources.linear_cu)
     /// Attention of one token per sequence over a paged cache.
     package static let attention = KernelSource(
         "attention", behindShared: PackageResources.attention_cu)

@@ -37,14 +37,14 @@ typedef struct {
 } LinearPart;
 
 typedef STRUCT_OF_MAPS {
-    unsigned long long maps[3][16];  // of each part's x, boxes of 64 terms and at most 8 columns (compute capability 9.0)
+    unsigned long long maps[3][16];  // of each part's x, boxes of 64 terms of as many columns as the kernel is compiled for (compute capability 9.0)
     LinearPart part[3];
-    unsigned long long passes;      // int4 [blocks, passesEach]: part, first row, rows (at most 64, or 32 pairs; 0 ends)
-    unsigned long long sums;        // float [columns, SLOTS]: squares of x, to normalise by; or 0
+    unsigned long long passes;      // int4 [blocks, passesEach]: part, first row, rows (at most 16 · TILES, or half as many pairs; 0 ends)
+    unsigned long long sums;        // double [columns, SLOTS]: squares of x, to normalise by; or 0
     unsigned long long residual;    // float [columns, ldy]
     unsigned long long normalized;  // bfloat16 [columns, ldy]: residual · gain
     unsigned long long gain;        // bfloat16 [ldy]
-    unsigned long long squares;     // float [columns, SLOTS]: of the new residual, a partial sum of each block
+    unsigned long long squares;     // double [columns, SLOTS]: of the new residual, a partial sum of each block
     float inverseWidth, epsilon;
     int passesEach, slots, columns, ldy, pairing, output, unused[2];
 } LinearArguments;
@@ -66,6 +66,7 @@ typedef struct {
     unsigned long long counters;   // int [sequences, kvHeads], zero before and after
     float epsilon, scale;
     int stride, tableStride, queryHeads, kvHeads, splits, window;
+    int each, unused;  // splits that a block takes, at most 4
 } AttentionArguments;
 
 typedef struct {
@@ -74,7 +75,7 @@ typedef struct {
     unsigned long long gain;        // bfloat16 [width], of the first norm
     unsigned long long residual;    // float [columns, width]
     unsigned long long normalized;  // bfloat16 [columns, width]: residual · gain
-    unsigned long long squares;     // float [columns, SLOTS], the first of each
+    unsigned long long squares;     // double [columns, SLOTS], the first of each
     int width, unused;
 } EmbeddingArguments;
 

@@ -45,13 +45,21 @@ final class DeviceKernels {
     func attend(
         _ arguments: AttentionArguments, headDim: Int, sequences: Int, on stream: CUDAStream
     ) throws {
-        let blocks = Int(arguments.splits * arguments.kvHeads) * sequences
+        let splits = Int(arguments.splits * arguments.kvHeads) * sequences
+        // Of many, a block takes two behind one another: its first loads and its last stores are waited for once.
+        var arguments = arguments
+        arguments.each = splits > 32 * device.multiprocessors ? 2 : 1
+        let blocks = (splits + Int(arguments.each) - 1) / Int(arguments.each)
         let variant = KernelVariant.attention(
-            headDim: headDim, isQuantized: arguments.keyScales != 0,
+            headDim: headDim, group: Int(arguments.queryHeads / arguments.kvHeads),
+            isQuantized: arguments.keyScales != 0,
             isCrowded: blocks > device.multiprocessors,
             available: device.sharedMemoryPerBlock)
         try kernel(variant).launch(
-            grid: (Int(arguments.splits), Int(arguments.kvHeads), sequences),
+            grid: (
+                Int((arguments.splits + arguments.each - 1) / arguments.each),
+                Int(arguments.kvHeads), sequences
+            ),
             block: 32 * KernelVariant.attentionWarps, sharedMemory: variant.sharedMemory,
             arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
     }

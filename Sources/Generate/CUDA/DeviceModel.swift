@@ -162,7 +162,7 @@ package final class DeviceModel {
                     tableStride: Int32(parameters.blocksEach),
                     queryHeads: Int32(configuration.headCount),
                     kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
-                    window: Int32(configuration.slidingWindows[index] ?? 0)),
+                    window: Int32(configuration.slidingWindows[index] ?? 0), each: 1, unused: 0),
                 headDim: configuration.headDim, sequences: columns, on: stream)
             for layer in block.behindAttention {
                 try layer.launch(columns: columns, kernels, on: stream)
