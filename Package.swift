@@ -50,7 +50,8 @@ let package = Package(
             name: "Kernels", dependencies: ["CCUDA", "Artifacts"],
             resources: [
                 "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/fill.cu", "CUDA/linear.cu",
-                "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
+                "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu", "CUDA/sample.cu",
+                "CUDA/contraction.cu",
             ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),

@@ -10,24 +10,29 @@ import Tensors
 package final class HostRunner: StepRunner {
     private let host: HostModel
     private let cache: PagedCache
+    private let spill: SpillMemory
     private let prompts: ModelRunner
     private let activations = Scratch()
     private let scratch = Scratch()
 
     package init(
-        _ host: HostModel, blocks: Int, blockTokens: Int = 64, noise: UInt64? = nil
+        _ host: HostModel, blocks: Int, blockTokens: Int = 64, spill: Int = 0,
+        noise: UInt64? = nil
     ) throws {
         self.host = host
         cache = try PagedCache(
             host.model.configuration, blocks: blocks, blockTokens: blockTokens, as: .float32,
             on: .cpu, noise: noise)
+        self.spill = try SpillMemory(of: cache, blocks: spill)
         prompts = ModelRunner(host.model, cache)
     }
 
     package var blocks: Int { cache.blocks }
     package var blockTokens: Int { cache.blockTokens }
+    package var spillBlocks: Int { spill.blocks }
 
     package func logits(of step: Scheduler.Step) throws -> Tensor {
+        try spill.transfer(for: step)
         let single = step.items.filter { $0.tokens.count == 1 }
         let longer = step.items.filter { $0.tokens.count > 1 }
         let vocabulary = host.head.rows

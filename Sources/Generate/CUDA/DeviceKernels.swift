@@ -8,6 +8,7 @@ final class DeviceKernels {
     private let compiler: KernelCompiler
     private var loaded: [KernelVariant: Kernel] = [:]
     private let embedding: Kernel
+    private let sampling: Kernel
 
     /// Sequences of a step at most.
     static let maxColumns = KernelVariant.columns[KernelVariant.columns.count - 1]
@@ -18,6 +19,9 @@ final class DeviceKernels {
         let module = try KernelModule(
             compiler.compile(.embedding, for: device.architecture), on: device)
         embedding = try module.kernel("embed")
+        sampling = try KernelModule(
+            compiler.compile(.sample, for: device.architecture), on: device
+        ).kernel("sample")
     }
 
     /// Kernels may begin before the one in front has ended, and copy by tensor maps.
@@ -26,6 +30,12 @@ final class DeviceKernels {
     func embed(_ arguments: EmbeddingArguments, columns: Int, on stream: CUDAStream) throws {
         try embedding.launch(
             grid: (columns, 1, 1), block: 256, arguments: KernelArguments(arguments), on: stream)
+    }
+
+    func sample(_ arguments: SampleArguments, sequences: Int, on stream: CUDAStream) throws {
+        try sampling.launch(
+            grid: (sequences, 1, 1), block: 1_024, arguments: KernelArguments(arguments),
+            on: stream)
     }
 
     /// One thread block per multiprocessor: `arguments.passes` must be for as many.

@@ -11,7 +11,9 @@ import Tensors
 package final class DeviceRunner: StepRunner {
     private let device: DeviceModel
     private let cache: PagedCache
+    private let spill: SpillMemory
     private let prompts: DevicePrompt
+    private let sampler: DeviceSampler
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
@@ -27,7 +29,8 @@ package final class DeviceRunner: StepRunner {
     }
 
     package init(
-        _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, noise: UInt64? = nil
+        _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, spill: Int = 0,
+        noise: UInt64? = nil
     ) throws {
         self.device = device
         let configuration = device.model.configuration
@@ -35,6 +38,7 @@ package final class DeviceRunner: StepRunner {
             configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: type,
             on: device.model.device,
             noise: noise)
+        self.spill = try SpillMemory(of: cache, blocks: spill)
         let positions = min(configuration.maxPositions, blocks * Executor.blockTokens)
         let angles = try RotaryTables(configuration, type: .float32, device: .cpu)
             .angles(at: 0..<positions)
@@ -47,12 +51,22 @@ package final class DeviceRunner: StepRunner {
                 angles.sines.contiguous().moved(to: device.model.device)
             ), device.promptKernels)
         workspace = try DeviceModel.Workspace(configuration, pieces: 64, on: device.model.device)
+        sampler = DeviceSampler(device.kernels, device.stream, on: device.model.device)
     }
 
     package var blocks: Int { cache.blocks }
     package var blockTokens: Int { cache.blockTokens }
+    package var spillBlocks: Int { spill.blocks }
+
+    /// Tokens are drawn where their logits are; what comes back is a number of each.
+    package func predictions(
+        of step: Scheduler.Step, _ choices: [TokenChoice?]
+    ) throws -> [Prediction] {
+        try sampler.predictions(out: logits(of: step), choices)
+    }
 
     package func logits(of step: Scheduler.Step) throws -> Tensor {
+        try spill.transfer(for: step)
         let single = step.items.filter { $0.tokens.count == 1 }
         let longer = step.items.filter { $0.tokens.count > 1 }
         var rows: [RequestID: Tensor] = [:]
