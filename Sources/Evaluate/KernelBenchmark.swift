@@ -1,6 +1,8 @@
 // What the parts of a decode step take: linear layers in every format, and the rest of a block. As the
-// program runs them: one operation after the other, with random weights that were not used just before.
+// program runs them, with random weights that were not used just before: on a GPU our own kernels, replayed as a graph; on a
+// CPU one operation after the other.
 import Artifacts
+import Generate
 import Models
 import TensorNetworks
 import Tensors
@@ -20,6 +22,8 @@ package struct KernelBenchmark {
     package var device = Device.cpu
     /// Spent on one measurement, about.
     package var seconds = 0.2
+    /// The configuration with so many of its layers: a GPU's steps are measured with few of them.
+    package var cutOff: ((_ layers: Int) throws -> ModelConfiguration)?
 
     package init(_ configuration: ModelConfiguration) { self.configuration = configuration }
 
@@ -94,7 +98,15 @@ package struct KernelBenchmark {
                             kind: kind, fixedSeconds: line.fixed, secondsPerValue: line.slope,
                             error: line.error, samples: ofKind.count))
                 }
-                let blocks = try contexts.map { try block($0, sequences, bandwidth) }
+                let dense = samples.filter {
+                    $0.kind == Format.Kind.dense.rawValue && $0.sequences == sequences
+                }
+                let blocks = try contexts.map { context in
+                    if let cutOff, runsKernels, configuration.layerCount > 1 {
+                        return try block(context, sequences, bandwidth, cutOff, beside: dense)
+                    }
+                    return try block(context, sequences, bandwidth)
+                }
                 samples += blocks
                 try note("block", sequences)
                 let line = LinearTime(blocks.map { (Double($0.values), $0.seconds) })
@@ -146,16 +158,32 @@ package struct KernelBenchmark {
         else { return nil }
         let values = try format.parameterCount(rows: rows, columns: columns)
         let copies = copies(of: values)
-        let layers = try (0..<copies).map { copy in
-            Linear(try weight(format, rows, columns, seed: UInt64(copy + 1)))
+        let weights = try (0..<copies).map { copy in
+            try weight(format, rows, columns, seed: UInt64(copy + 1))
         }
-        let x = try Tensor.noise([sequences, 1, columns], seed: 7, on: device)
-            .converted(to: elementType)
-        let seconds = try stopwatch.time { _ = try layers[$0 % copies](x) }
+        let seconds = try seconds(of: weights, rows, columns, sequences)
         return Sample(
             kind: kind.rawValue, sequences: sequences, rows: rows, columns: columns,
             values: values, seconds: seconds, floorSeconds: floor(values, bandwidth))
     }
+
+    /// Seconds of one product.
+    private func seconds(
+        of weights: [Linear.Weight], _ rows: Int, _ columns: Int, _ sequences: Int
+    ) throws -> Double {
+        if runsKernels, sequences <= DeviceProduct.mostSequences {
+            return try DeviceProduct(
+                weights, rows: rows, columns: columns, sequences: sequences
+            ).time(seconds: seconds)
+        }
+        let layers = weights.map { Linear($0) }
+        let x = try Tensor.noise([sequences, 1, columns], seed: 7, on: device)
+            .converted(to: elementType)
+        return try stopwatch.time { _ = try layers[$0 % layers.count](x) }
+    }
+
+    /// Whether steps are computed by kernels of our own, which take bfloat16.
+    private var runsKernels: Bool { device != .cpu && elementType == .bfloat16 }
 
     private func weight(
         _ format: Format, _ rows: Int, _ columns: Int, seed: UInt64
@@ -220,6 +248,34 @@ package struct KernelBenchmark {
         return Sample(
             kind: "block", sequences: sequences, rows: context, columns: sequences, values: read,
             seconds: max(0, seconds), floorSeconds: floor(read, bandwidth))
+    }
+
+    /// What a step with more layers takes beyond one with fewer, for each of them, less its linear layers.
+    private func block(
+        _ context: Int, _ sequences: Int, _ bandwidth: Double,
+        _ cutOff: (Int) throws -> ModelConfiguration, beside dense: [Sample]
+    ) throws -> Sample {
+        let counts = (min(2, configuration.layerCount - 1), min(6, configuration.layerCount))
+        func seconds(_ layers: Int) throws -> Double {
+            let configuration = try cutOff(layers)
+            let model = try CausalLanguageModel(
+                .random(RandomModel(configuration)), configuration, as: elementType, on: device)
+            let step = DecodeBenchmark.step(
+                sequences, context, vocabulary: configuration.vocabularySize)
+            let runner = try MeasuredModel(model).runner(
+                blocks: step.items.reduce(0) { $0 + $1.blocks.count })
+            return try stopwatch.time { _ in _ = try runner.logits(of: step) }
+        }
+        let each =
+            try (seconds(counts.1) - seconds(counts.0)) / Double(counts.1 - counts.0)
+        let linear = configuration.linearModules(ofLayer: 0).reduce(0.0) { sum, module in
+            let sample = dense.first { $0.rows == module.rows && $0.columns == module.columns }
+            return sum + (sample?.seconds ?? 0)
+        }
+        let read = 2 * configuration.keyValueWidth * context * sequences
+        return Sample(
+            kind: "block", sequences: sequences, rows: context, columns: sequences, values: read,
+            seconds: max(0, each - linear), floorSeconds: floor(read, bandwidth))
     }
 
     private func noise(_ shape: [Int], seed: Int) throws -> Tensor {

@@ -9,6 +9,11 @@ final class DeviceKernels {
     private var loaded: [KernelVariant: Kernel] = [:]
     private let embedding: Kernel
     private let sampling: Kernel
+    private lazy var contracting = Result {
+        try KernelModule(compiler.compile(.contraction, for: device.architecture), on: device)
+    }
+    private lazy var contraction = Result { try contracting.get().kernel("contraction") }
+    private lazy var assembly = Result { try contracting.get().kernel("assemble") }
 
     /// Sequences of a step at most.
     static let maxColumns = KernelVariant.columns[KernelVariant.columns.count - 1]
@@ -50,6 +55,19 @@ final class DeviceKernels {
             grid: (device.multiprocessors, 1, 1), block: 32 * KernelVariant.linearWarps,
             sharedMemory: variant.sharedMemory, arguments: KernelArguments(arguments), on: stream,
             dependent: overlaps)
+    }
+
+    func contract(_ arguments: ContractionArguments, on stream: CUDAStream) throws {
+        let columns = Int(arguments.columns) * Int(arguments.sequences)
+        try contraction.get().launch(
+            grid: ((columns + 63) / 64, (Int(arguments.rows) + 63) / 64, Int(arguments.splits)),
+            block: 128, arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
+    }
+
+    func assemble(_ arguments: AssemblyArguments, columns: Int, on stream: CUDAStream) throws {
+        try assembly.get().launch(
+            grid: (device.multiprocessors, columns, 1), block: 256,
+            arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
     }
 
     func attend(
