@@ -105,7 +105,9 @@ let package = Package(
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
             ]),
-        tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+        tests(
+            of: "Evaluate",
+            ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         tests(
             of: "Compare",
             [

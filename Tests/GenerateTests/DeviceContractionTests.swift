@@ -1,10 +1,9 @@
-import Artifacts
-import Models
 import TensorNetworks
 import Tensors
 import Testing
 
 @testable import Generate
+@testable import Models
 
 @Suite("Contractions on a GPU", .enabled(if: DeviceTestMachine.hasDevice, "there is no GPU"))
 struct DeviceContractionTests {
