@@ -67,37 +67,32 @@ package final class DeviceRunner: StepRunner {
 
     package func logits(of step: Scheduler.Step) throws -> Tensor {
         try spill.transfer(for: step)
-        let single = step.items.filter { $0.tokens.count == 1 }
-        let longer = step.items.filter { $0.tokens.count > 1 }
-        var rows: [RequestID: Tensor] = [:]
-        if !longer.isEmpty {
-            let values = try prompts.logits(of: longer).converted(to: .float32)
-            for (index, item) in longer.filter(\.predicts).enumerated() {
-                rows[item.request] = try values.narrowed(0, index..<index + 1)
-            }
+        let vocabulary = device.model.configuration.vocabularySize
+        func rows(_ values: Tensor) throws -> [Tensor] {
+            try (0..<values.shape[0]).map { try values.narrowed(0, $0..<$0 + 1) }
         }
-        for start in stride(from: 0, to: single.count, by: device.maxColumns) {
-            let items = Array(single[start..<min(start + device.maxColumns, single.count)])
+        func logits(decoding items: [Scheduler.Item]) throws -> Tensor {
             try decode(items)
-            let logits = try device.activations.logits.narrowed(0, 0..<items.count)
-            // A step that only decodes hands out its memory, which the next one writes.
-            if items.count == step.items.count, items.allSatisfy(\.predicts) { return logits }
-            let values = try logits.copied()
-            for (index, item) in items.enumerated() where item.predicts {
-                rows[item.request] = try values.narrowed(0, index..<index + 1)
-            }
+            return try device.activations.logits.narrowed(0, 0..<items.count)
         }
-        let wanted = step.items.filter(\.predicts).map { item in
-            guard let row = rows[item.request] else {
-                preconditionFailure("\(item.request) was computed")
-            }
-            return row
+        // A step that only decodes hands out its memory, which the next one writes.
+        if !step.items.isEmpty, step.items.count <= device.maxColumns,
+            step.items.allSatisfy({ $0.tokens.count == 1 && $0.predicts })
+        {
+            return try logits(decoding: step.items)
         }
-        guard !wanted.isEmpty else {
-            return try Tensor.zeros(
-                [0, device.model.configuration.vocabularySize], on: device.model.device)
+        let found = try step.rows(
+            read: { try rows(prompts.logits(of: $0).converted(to: .float32)) },
+            decode: { single in
+                try stride(from: 0, to: single.count, by: device.maxColumns).flatMap { start in
+                    let end = min(start + device.maxColumns, single.count)
+                    return try rows(logits(decoding: Array(single[start..<end])).copied())
+                }
+            })
+        guard !found.isEmpty else {
+            return try Tensor.zeros([0, vocabulary], on: device.model.device)
         }
-        return try Tensor.concatenated(wanted, along: 0)
+        return try Tensor.concatenated(found, along: 0)
     }
 
     /// Computes the logits behind one token of each item, into the activations.
