@@ -16,7 +16,8 @@ enum ContractionCase: String, CaseIterable, Sendable {
         case .paddedTrain:
             .tensorTrain(TensorModes(output: [9, 11], input: [13, 5]), ranks: [17])
         case .singleTrain: .tensorTrain(TensorModes(output: [40], input: [56]), ranks: [])
-        case .ring: .tensorRing(TensorModes(output: [4, 6, 5], input: [3, 8, 4]), ranks: [5, 7, 6])
+        case .ring:
+            .tensorRing(TensorModes(output: [4, 6, 5], input: [3, 8, 4]), ranks: [5, 7, 6])
         case .pairRing: .tensorRing(TensorModes(output: [16, 8], input: [8, 24]), ranks: [6, 8])
         case .paddedRing:
             .tensorRing(TensorModes(output: [7, 10], input: [9, 11]), ranks: [4, 5])

@@ -46,12 +46,14 @@ struct DeviceContractionTests {
             TensorModes(output: [32, 32], input: [32, 32]), ranks: [10, 12, 10, 12], terms: 3),
         .pivoted(.tensorTrain(TensorModes(output: [32, 32], input: [32, 32]), ranks: [200])),
         .mixture([
-            .lowRank(rank: 100), .tensorTrain(
+            .lowRank(rank: 100),
+            .tensorTrain(
                 TensorModes(output: [32, 32], input: [32, 32]), ranks: [64]),
         ]),
         .mixture([
             .pivotedLowRank(rank: 90),
-            .pivoted(.tucker(TensorModes(output: [32, 32], input: [32, 32]), ranks: [9, 9, 9, 9])),
+            .pivoted(
+                .tucker(TensorModes(output: [32, 32], input: [32, 32]), ranks: [9, 9, 9, 9])),
         ]),
     ]
 

@@ -54,7 +54,9 @@ extension DeviceModel {
             _ model: CausalLanguageModel, _ weights: [[Projection: DeviceWeight]],
             _ device: CUDADevice
         ) throws -> (states: DeviceContraction.States, parts: Tensor)? {
-            let groups: [[Projection]] = [[.query, .key, .value], [.output], [.gate, .up], [.down]]
+            let groups: [[Projection]] = [
+                [.query, .key, .value], [.output], [.gate, .up], [.down],
+            ]
             var (width, parts) = (0, 0)
             for layer in weights {
                 for group in groups {
