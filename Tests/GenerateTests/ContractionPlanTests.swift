@@ -100,7 +100,10 @@ struct ContractionPlanTests {
             let plan = try #require(made)
             #expect(plan.steps.dropFirst().allSatisfy { $0.inputTerms == nil })
         }
-        let made = try ContractionPlan(ContractionCase.train.network(as: .float32, on: .cpu))
+        let square = try Factorization.random(
+            .tensorTrain(TensorModes(output: [16, 16], input: [16, 16]), ranks: [24]), rows: 256,
+            columns: 256, seed: 5, as: .float32, on: .cpu)
+        let made = try ContractionPlan(square)
         let train = try #require(made)
         #expect(train.steps[0].inputTerms == nil && train.steps[0].isWide)
     }

@@ -42,7 +42,7 @@ extension ContractionPlan {
         private var inputs: [Mode] { modes.input.indices.map { .input($0) } }
         private var outputs: [Mode] { modes.output.indices.map { .output($0) } }
 
-        /// Multiplications for a sequence, and those that terms in disorder are worth.
+        /// Multiplications for a sequence; terms in disorder, which are loaded one by one, weigh more.
         func cost(width: Int) -> Double {
             var (present, total) = (Set(inputs), 0.0)
             for (index, tensor) in tensors.enumerated() {
@@ -50,7 +50,7 @@ extension ContractionPlan {
                 present = present.symmetricDifference(tensor.modes)
                 let work = Double(size(shared)) * Double(size(present))
                 let isOrdered = index > 0 || shared.contains(.input(modes.input.count - 1))
-                total += isOrdered ? work : 1.5 * work
+                total += isOrdered ? work : 3 * work
             }
             return total
         }
