@@ -14,7 +14,13 @@
 /// Four 8×8 matrices of bfloat16; lanes give the addresses of their rows.
 __device__ __forceinline__ void loadMatrices(u32 (&m)[4], u32 row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3]) : "r"(row) : "memory");
-}  // loadMatrices
+}
+/// Past the first level of cache, as `loadFresh`.
+__device__ __forceinline__ u16 freshValue(u64 from) {
+    u16 v;
+    asm volatile("ld.global.cg.u16 %0, [%1];" : "=h"(v) : "l"(from) : "memory");
+    return v;
+}
 
 extern "C" __global__ void __launch_bounds__(128) contraction(const __grid_constant__ ContractionArguments a) {
     __shared__ __align__(128) u8 memory[STAGES * STAGE];
@@ -63,7 +69,7 @@ extern "C" __global__ void __launch_bounds__(128) contraction(const __grid_const
 #pragma unroll
                 for (int j = 0; j < 8; j++) {
                     const int offset = chunk < last && k + j < a.terms ? ((const int *)a.inputTerms)[k + j] : left[i];
-                    values[j] = offset < left[i] ? *(const u16 *)(column[i] + 2 * offset) : 0;
+                    values[j] = offset < left[i] ? freshValue(column[i] + 2 * offset) : 0;
                 }
                 *(uint4 *)(memory + to) = make_uint4(
                     values[0] | (u32)values[1] << 16, values[2] | (u32)values[3] << 16, values[4] | (u32)values[5] << 16, values[6] | (u32)values[7] << 16);
