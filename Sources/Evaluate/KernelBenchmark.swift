@@ -29,7 +29,7 @@ package struct KernelBenchmark {
 
     /// One matrix in one format, or one block at one context.
     package struct Sample: Codable, Sendable {
-        /// A kind of format, or "block".
+        /// A kind of format, or "block", or on a GPU "likeliest token" and "drawn token".
         package let kind: String
         package let sequences: Int
         package let rows: Int
@@ -68,7 +68,9 @@ package struct KernelBenchmark {
             let kinds = [.dense] + kinds.filter { $0 != .dense }
             let shapes = Set(configuration.linearModules(ofLayer: 0).map { [$0.rows, $0.columns] })
                 .sorted { ($0[0], $0[1]) < ($1[0], $1[1]) }
-            let each = shapes.count * (1 + (kinds.count - 1) * shares.count) + contexts.count
+            let each =
+                shapes.count * (1 + (kinds.count - 1) * shares.count) + contexts.count
+                + (runsKernels ? 2 : 0)
             let total = each * batches.count
             var samples: [Sample] = []
             var measured: [KernelTimes.Batch] = []
@@ -108,6 +110,7 @@ package struct KernelBenchmark {
                     return try block(context, sequences, bandwidth)
                 }
                 samples += blocks
+                if runsKernels { samples += try draws(sequences, bandwidth) }
                 try note("block", sequences)
                 let line = LinearTime(blocks.map { (Double($0.values), $0.seconds) })
                 measured.append(
@@ -276,6 +279,23 @@ package struct KernelBenchmark {
         return Sample(
             kind: "block", sequences: sequences, rows: context, columns: sequences, values: read,
             seconds: max(0, each - linear), floorSeconds: floor(read, bandwidth))
+    }
+
+    /// The likeliest tokens, and some drawn with every cut-off, from logits to the host.
+    private func draws(_ sequences: Int, _ bandwidth: Double) throws -> [Sample] {
+        var cut = SamplingOptions()
+        (cut.temperature, cut.topK, cut.topP, cut.minP) = (0.8, 50, 0.95, 0.01)
+        let vocabulary = configuration.vocabularySize
+        return try [("likeliest token", SamplingOptions()), ("drawn token", cut)].map {
+            kind, options in
+            let draw = try DeviceDraw(
+                options, vocabulary: vocabulary, sequences: sequences, on: device)
+            return Sample(
+                kind: kind, sequences: sequences, rows: vocabulary, columns: 1,
+                values: vocabulary * sequences,
+                seconds: try stopwatch.time { _ in try draw.draw() },
+                floorSeconds: Double(4 * vocabulary * sequences) / bandwidth)
+        }
     }
 
     private func noise(_ shape: [Int], seed: Int) throws -> Tensor {
