@@ -138,13 +138,13 @@ package struct KernelBenchmark {
         ]
     }
 
-    private var stopwatch: Stopwatch {
+    var stopwatch: Stopwatch {
         var stopwatch = Stopwatch(device)
         stopwatch.seconds = seconds
         return stopwatch
     }
 
-    private func floor(_ values: Int, _ bandwidth: Double) -> Double {
+    func floor(_ values: Int, _ bandwidth: Double) -> Double {
         Double(values * elementType.byteCount) / bandwidth
     }
 
@@ -186,7 +186,7 @@ package struct KernelBenchmark {
     }
 
     /// Whether steps are computed by kernels of our own, which take bfloat16.
-    private var runsKernels: Bool { device != .cpu && elementType == .bfloat16 }
+    var runsKernels: Bool { device != .cpu && elementType == .bfloat16 }
 
     private func weight(
         _ format: Format, _ rows: Int, _ columns: Int, seed: UInt64
@@ -251,51 +251,6 @@ package struct KernelBenchmark {
         return Sample(
             kind: "block", sequences: sequences, rows: context, columns: sequences, values: read,
             seconds: max(0, seconds), floorSeconds: floor(read, bandwidth))
-    }
-
-    /// What a step with more layers takes beyond one with fewer, for each of them, less its linear layers.
-    private func block(
-        _ context: Int, _ sequences: Int, _ bandwidth: Double,
-        _ cutOff: (Int) throws -> ModelConfiguration, beside dense: [Sample]
-    ) throws -> Sample {
-        let counts = (min(2, configuration.layerCount - 1), min(6, configuration.layerCount))
-        func seconds(_ layers: Int) throws -> Double {
-            let configuration = try cutOff(layers)
-            let model = try CausalLanguageModel(
-                .random(RandomModel(configuration)), configuration, as: elementType, on: device)
-            let step = DecodeBenchmark.step(
-                sequences, context, vocabulary: configuration.vocabularySize)
-            let runner = try MeasuredModel(model).runner(
-                blocks: step.items.reduce(0) { $0 + $1.blocks.count })
-            return try stopwatch.time { _ in _ = try runner.logits(of: step) }
-        }
-        let each =
-            try (seconds(counts.1) - seconds(counts.0)) / Double(counts.1 - counts.0)
-        let linear = configuration.linearModules(ofLayer: 0).reduce(0.0) { sum, module in
-            let sample = dense.first { $0.rows == module.rows && $0.columns == module.columns }
-            return sum + (sample?.seconds ?? 0)
-        }
-        let read = 2 * configuration.keyValueWidth * context * sequences
-        return Sample(
-            kind: "block", sequences: sequences, rows: context, columns: sequences, values: read,
-            seconds: max(0, each - linear), floorSeconds: floor(read, bandwidth))
-    }
-
-    /// The likeliest tokens, and some drawn with every cut-off, from logits to the host.
-    private func draws(_ sequences: Int, _ bandwidth: Double) throws -> [Sample] {
-        var cut = SamplingOptions()
-        (cut.temperature, cut.topK, cut.topP, cut.minP) = (0.8, 50, 0.95, 0.01)
-        let vocabulary = configuration.vocabularySize
-        return try [("likeliest token", SamplingOptions()), ("drawn token", cut)].map {
-            kind, options in
-            let draw = try DeviceDraw(
-                options, vocabulary: vocabulary, sequences: sequences, on: device)
-            return Sample(
-                kind: kind, sequences: sequences, rows: vocabulary, columns: 1,
-                values: vocabulary * sequences,
-                seconds: try stopwatch.time { _ in try draw.draw() },
-                floorSeconds: Double(4 * vocabulary * sequences) / bandwidth)
-        }
     }
 
     private func noise(_ shape: [Int], seed: Int) throws -> Tensor {
