@@ -71,6 +71,6 @@ extension ContractionPlan.Step {
     func splits(multiprocessors: Int) -> Int {
         let tiles = ((rows + 63) / 64) * ((columns + 63) / 64)
         let chunks = (terms + 31) / 32
-        return max(1, min(64, min(2 * multiprocessors / tiles, chunks / 4)))
+        return max(1, min(128, min(2 * multiprocessors / tiles, chunks / 4)))
     }
 }
