@@ -128,7 +128,9 @@ struct QuantizeStageTests {
             #expect(!FileManager.default.fileExists(atPath: "\(folder)/resumed"))
             var fresh: [String] = []
             let resumed = try second.run { _, _, note in fresh.append(note) }
-            #expect(fresh.count { $0.hasSuffix("was done") } == 8)
+            // Moments are found as well.
+            let matrices = fresh.filter { !$0.hasPrefix("moments") }
+            #expect(matrices.count { $0.hasSuffix("was done") } == 8)
             #expect(resumed.matrices.map(\.relativeError) == after.matrices.map(\.relativeError))
             let files = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/after")
             for file in files {
