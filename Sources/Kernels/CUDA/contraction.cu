@@ -9,6 +9,7 @@
 #define STAGES 4
 #define PITCH 80         // bytes of a row of a stage: eight of them lie in different banks
 #define STAGE (2 * TILE * PITCH)
+typedef float Square;    // of the residual stream's squares, as all kernels have their sums
 #define STAGED (2 * TILE + 16)  // bytes of a column of results on their way out
 
 /// Four 8×8 matrices of bfloat16; lanes give the addresses of their rows.
@@ -170,21 +171,22 @@ extern "C" __global__ void __launch_bounds__(128) contraction(const __grid_const
 /// Sums parts of products, of terms or of splits, and makes of them what the layer behind reads. A block has some rows of a sequence; its
 /// warps share out the parts, and their sums are added in order.
 extern "C" __global__ void __launch_bounds__(256) assemble(const __grid_constant__ AssemblyArguments a) {
-    __shared__ float sums[2][8][32], squaresOf[8];
+    __shared__ float sums[2][8][32];
+    __shared__ Square squaresOf[8];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, column = blockIdx.y;
     letNextBegin();
     waitForPrevious();
     float scale = 1;
     if (a.sums) {
-        const float part = (int)threadIdx.x < a.slots ? loadFresh((const float *)a.sums + column * SLOTS + threadIdx.x) : 0;
-        const float sum = sumOverWarp(part);
+        const Square part = (int)threadIdx.x < a.slots ? loadFresh((const Square *)a.sums + column * SLOTS + threadIdx.x) : 0;
+        const Square sum = sumOverWarp(part);
         if (lane == 0) squaresOf[warp] = sum;
         __syncthreads();
-        float all = 0;
+        Square all = 0;
         for (int i = 0; i < 8; i++) all += squaresOf[i];
-        scale = rsqrtf(all * a.inverseWidth + a.epsilon);
+        scale = rsqrtf((float)(all * a.inverseWidth) + a.epsilon);
     }
-    float squares = 0;
+    Square squares = 0;
     const bool isPaired = a.pairing != UNPAIRED;
     for (int p = 0; p < (isPaired ? 1 : a.count); p++) {
         const int rows = a.part[p].rows;
@@ -222,7 +224,7 @@ extern "C" __global__ void __launch_bounds__(256) assemble(const __grid_constant
                         const float sum = loadFresh((const float *)a.residual + place) + y;
                         ((float *)a.residual)[place] = sum;
                         ((u16 *)a.normalized)[place] = narrow(sum * wide(((const u16 *)a.gain)[row]));
-                        squares += sum * sum;
+                        squares += (Square)sum * sum;
                     }
                 }
             }
@@ -231,6 +233,6 @@ extern "C" __global__ void __launch_bounds__(256) assemble(const __grid_constant
     }
     if (a.output == ADDED && warp == 0) {
         squares = sumOverWarp(squares);
-        if (lane == 0) ((float *)a.squares)[column * SLOTS + blockIdx.x] = squares;
+        if (lane == 0) ((Square *)a.squares)[column * SLOTS + blockIdx.x] = squares;
     }
 }
