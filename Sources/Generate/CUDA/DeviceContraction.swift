@@ -5,20 +5,28 @@ import Tensors
 /// A network as a chain of launches, from activations to parts of their product.
 struct DeviceContraction: DeviceOperation {
     private var steps: [ContractionArguments] = []
+    private let states: States
     /// What the arguments point to.
     private var owned: [Tensor] = []
 
     /// Activations between tensors, which all contractions of a model share.
     final class States {
-        /// bfloat16 `[columns · width]` each.
+        /// bfloat16 `[sequences · width]`: what every other tensor leaves, and what those between leave.
         fileprivate let tensors: [Tensor]
+        /// Sequences whose activations there is room for.
+        fileprivate let sequences: Int
+        /// Of both together, unless one sequence takes more: trains of high rank have tens of millions of values.
+        private static let limit = 1 << 30
 
-        /// - Parameter width: values of a sequence at most.
-        init(width: Int, on device: Device) throws {
-            let count = DeviceKernels.maxColumns * max(8, width)
-            tensors = try (0..<2).map { _ in
-                try Tensor.zeros([count], .bfloat16, on: device)
+        /// - Parameter widths: values of a sequence at most, of both.
+        init(widths: [Int], on device: Device) throws {
+            let widths = widths.map { max(8, $0) }
+            let sequences = max(
+                1, min(DeviceKernels.maxColumns, Self.limit / (2 * widths.reduce(0, +))))
+            tensors = try widths.map {
+                try Tensor.zeros([sequences * $0], .bfloat16, on: device)
             }
+            self.sequences = sequences
         }
     }
 
@@ -29,6 +37,7 @@ struct DeviceContraction: DeviceOperation {
         _ plan: ContractionPlan, input: DeviceLayer.Activation, parts: Tensor, states: States,
         on device: Device
     ) throws {
+        self.states = states
         precondition(
             input.stride % 8 == 0 && input.offset % 8 == 0, "activations at 16 bytes")
         func table(_ places: [Int32]) throws -> Tensor {
@@ -63,13 +72,18 @@ struct DeviceContraction: DeviceOperation {
             steps.append(arguments)
             owned += [matrix] + tables + (terms.map { [$0] } ?? [])
         }
-        owned += states.tensors + [input.tensor, parts]
+        owned += [input.tensor, parts]
     }
 
     func launch(columns: Int, _ kernels: DeviceKernels, on stream: CUDAStream) throws {
-        for var step in steps {
-            step.sequences = Int32(columns)
-            try kernels.contract(step, on: stream)
+        for start in stride(from: 0, to: columns, by: states.sequences) {
+            for (index, step) in steps.enumerated() {
+                var step = step
+                step.sequences = Int32(min(states.sequences, columns - start))
+                if index == 0 { step.input += UInt64(2 * start) * UInt64(step.inputStride) }
+                if step.isLast != 0 { step.output += UInt64(4 * start) * UInt64(step.outputStride) }
+                try kernels.contract(step, on: stream)
+            }
         }
     }
 }

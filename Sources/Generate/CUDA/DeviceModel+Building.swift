@@ -57,7 +57,7 @@ extension DeviceModel {
             let groups: [[Projection]] = [
                 [.query, .key, .value], [.output], [.gate, .up], [.down],
             ]
-            var (width, parts) = (0, 0)
+            var (terms, parts) = ([DeviceTerm](), 0)
             for layer in weights {
                 for group in groups {
                     let sums = group.compactMap { projection -> (terms: [DeviceTerm], rows: Int)? in
@@ -65,7 +65,7 @@ extension DeviceModel {
                         let module = model.configuration.module(projection, ofLayer: 0)
                         return (terms, module.rows)
                     }
-                    width = max(width, sums.flatMap(\.terms).map(\.stateWidth).max() ?? 0)
+                    terms += sums.flatMap(\.terms)
                     parts = max(
                         parts,
                         DeviceSums.partsWidth(sums, multiprocessors: device.multiprocessors))
@@ -73,7 +73,8 @@ extension DeviceModel {
             }
             guard parts > 0 else { return nil }
             return (
-                try DeviceContraction.States(width: width, on: model.device),
+                try DeviceContraction.States(
+                    widths: DeviceTerm.stateWidths(terms), on: model.device),
                 try Tensor.zeros([parts], .float32, on: model.device)
             )
         }

@@ -49,7 +49,7 @@ package final class DeviceProduct {
             middle: try Tensor.zeros(
                 [most, max(8, ready.map(\.middleWidth).max() ?? 0)], .bfloat16, on: place),
             states: try DeviceContraction.States(
-                width: terms.joined().map(\.stateWidth).max() ?? 0, on: place),
+                widths: DeviceTerm.stateWidths(terms.joined()), on: place),
             parts: try Tensor.zeros([max(1, sizes.max() ?? 1)], .float32, on: place),
             multiprocessors: device.multiprocessors, device: place, layer: layer)
         let (x, y) = (

@@ -52,10 +52,14 @@ indirect enum DeviceTerm {
         return weight.middleWidth
     }
 
-    /// bfloat16 values of a sequence between two tensors, at most.
-    var stateWidth: Int {
-        guard case .chain(let plan) = self else { return 0 }
-        return plan.steps.dropLast().map(\.outputWidth).max() ?? 0
+    /// bfloat16 values of a sequence between two tensors, at most: behind the first, third, …, and behind the others.
+    static func stateWidths(_ terms: some Sequence<DeviceTerm>) -> [Int] {
+        terms.reduce(into: [0, 0]) { widths, term in
+            guard case .chain(let plan) = term else { return }
+            for (index, step) in plan.steps.dropLast().enumerated() {
+                widths[index % 2] = max(widths[index % 2], step.outputWidth)
+            }
+        }
     }
 
     /// Parts that its product comes in.
