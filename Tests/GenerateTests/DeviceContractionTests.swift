@@ -69,12 +69,16 @@ struct DeviceContractionTests {
         let network = try Factorization.random(
             format, rows: 1_000, columns: 1_024, seed: 3, as: .bfloat16, on: device)
         let x = try Tensor.normal([40, 1_024], seed: 2).moved(to: device)
-        func product(_ range: Range<Int>) throws -> Tensor {
+        func product(_ range: Range<Int>, _ stateBytes: Int? = nil) throws -> Tensor {
             try DeviceProduct(
-                [.network(network)], rows: 1_000, columns: 1_024, sequences: range.count
+                [.network(network)], rows: 1_000, columns: 1_024, sequences: range.count,
+                stateBytes: stateBytes
             ).product(x.narrowed(0, range))
         }
         let together = try product(0..<40)
+        // A few at a time, for want of memory.
+        let inTurns = try product(0..<40, 600_000).elements(as: Float.self)
+        #expect(try inTurns == together.elements(as: Float.self))
         for index in [0, 7, 39] {
             let alone = try product(index..<index + 1).elements(as: Float.self)
             let same = try together.narrowed(0, index..<index + 1).elements(as: Float.self)

@@ -15,14 +15,16 @@ struct DeviceContraction: DeviceOperation {
         fileprivate let tensors: [Tensor]
         /// Sequences whose activations there is room for.
         fileprivate let sequences: Int
-        /// Of both together, unless one sequence takes more: trains of high rank have tens of millions of values.
-        private static let limit = 1 << 30
+        /// Trains of high rank have tens of millions of values a sequence.
+        static let limit = 1 << 30
 
-        /// - Parameter widths: values of a sequence at most, of both.
-        init(widths: [Int], on device: Device) throws {
+        /// - Parameters:
+        ///   - widths: values of a sequence at most, of both.
+        ///   - limit: bytes of both together, unless one sequence takes more.
+        init(widths: [Int], limit: Int = States.limit, on device: Device) throws {
             let widths = widths.map { max(8, $0) }
             let sequences = max(
-                1, min(DeviceKernels.maxColumns, Self.limit / (2 * widths.reduce(0, +))))
+                1, min(DeviceKernels.maxColumns, limit / (2 * widths.reduce(0, +))))
             tensors = try widths.map {
                 try Tensor.zeros([sequences * $0], .bfloat16, on: device)
             }

@@ -20,7 +20,11 @@ package final class DeviceProduct {
     /// - Parameters:
     ///   - weights: of one shape, on a GPU; each gives the same output its product.
     ///   - sequences: rows of x.
-    package init(_ weights: [Linear.Weight], rows: Int, columns: Int, sequences: Int) throws {
+    ///   - stateBytes: what activations between a network's tensors may take.
+    package init(
+        _ weights: [Linear.Weight], rows: Int, columns: Int, sequences: Int,
+        stateBytes: Int? = nil
+    ) throws {
         guard let first = weights.first, case .cuda(let ordinal) = try Self.device(of: first) else {
             preconditionFailure("weights on a GPU")
         }
@@ -49,7 +53,8 @@ package final class DeviceProduct {
             middle: try Tensor.zeros(
                 [most, max(8, ready.map(\.middleWidth).max() ?? 0)], .bfloat16, on: place),
             states: try DeviceContraction.States(
-                widths: DeviceTerm.stateWidths(terms.joined()), on: place),
+                widths: DeviceTerm.stateWidths(terms.joined()),
+                limit: stateBytes ?? DeviceContraction.States.limit, on: place),
             parts: try Tensor.zeros([max(1, sizes.max() ?? 1)], .float32, on: place),
             multiprocessors: device.multiprocessors, device: place, layer: layer)
         let (x, y) = (
