@@ -51,6 +51,7 @@ let package = Package(
             resources: [
                 "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/widening.cuh", "CUDA/fill.cu",
                 "CUDA/linear.cu", "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
+                "CUDA/sample.cu", "CUDA/contraction.cu",
             ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
@@ -104,7 +105,9 @@ let package = Package(
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
             ]),
-        tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+        tests(
+            of: "Evaluate",
+            ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         tests(
             of: "Compare",
             [

@@ -38,6 +38,13 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     /// What stands between the products of a prompt.
     package static let prompt = KernelSource("prompt", behindShared: PackageResources.prompt_cu)
 
+    /// The next token of each sequence, out of its logits.
+    package static let sample = KernelSource("sample", behindShared: PackageResources.sample_cu)
+
+    /// One tensor of a network times activations, and the sum of what the last ones gave.
+    package static let contraction = KernelSource(
+        "contraction", behindShared: PackageResources.contraction_cu)
+
     /// Every source, for the test that compiles them for all architectures.
-    package static let all = [fill, linear, attention, embedding, prompt]
+    package static let all = [fill, linear, attention, embedding, prompt, sample, contraction]
 }
