@@ -1,15 +1,28 @@
 import Foundation
 import Tensors
+import Text
 
 /// Draws tokens from logits. Pure: the same options, logits and history give the same tokens.
 package struct Sampler {
     private let options: SamplingOptions
     private var random: RandomSource
     private var seen: Set<Int> = []
+    /// Of tokens that were drawn.
+    private var counts: [Int: Int] = [:]
+    /// What the text may consist of.
+    private var constraint: (any TokenConstraint)?
+    private let endTokens: Set<Int>
 
-    package init(_ options: SamplingOptions) throws(SamplingOptionsError) {
+    /// - Parameters:
+    ///   - constraint: at its beginning.
+    ///   - endTokens: those that end the text, for the constraint.
+    package init(
+        _ options: SamplingOptions, constraint: (any TokenConstraint)? = nil,
+        endTokens: Set<Int> = []
+    ) throws(SamplingOptionsError) {
         try options.validate()
         self.options = options
+        (self.constraint, self.endTokens) = (constraint, endTokens)
         random = RandomSource(seed: options.seed)
     }
 
@@ -22,15 +35,34 @@ package struct Sampler {
     package var isGreedy: Bool { options.temperature == 0 }
 
     /// Whether the choice depends on nothing but which token is the likeliest.
-    package var isPlain: Bool { isGreedy && options.repetitionPenalty == 1 }
+    package var isPlain: Bool {
+        isGreedy && !changesLogits && options.logprobs == nil && constraint == nil
+    }
+
+    private var changesLogits: Bool {
+        options.repetitionPenalty != 1 || options.presencePenalty != 0
+            || options.frequencyPenalty != 0 || !options.bias.isEmpty
+    }
+
+    /// Whether the constraint lets nothing follow.
+    package var isComplete: Bool { constraint?.isComplete ?? false }
+
+    /// What is reported of a token beside it; `nil` where nothing is.
+    package var reportedTokens: Int? { options.logprobs }
 
     /// Draws one token and remembers it.
     /// - Parameter logits: one per token of the vocabulary; not empty.
     package mutating func next(_ logits: [Float]) -> Int {
         precondition(!logits.isEmpty, "a vocabulary has tokens")
-        let penalized = penalize(logits)
-        let token = isGreedy ? Self.likeliest(penalized) : draw(from: distribution(penalized))
+        var penalized = penalize(logits)
+        let endTokens = self.endTokens
+        constraint?.mask(&penalized, endTokens: endTokens)
+        let token = isGreedy ? Self.likeliest(penalized) : draw(from: penalized)
         observe(CollectionOfOne(token))
+        if options.presencePenalty != 0 || options.frequencyPenalty != 0 {
+            counts[token, default: 0] += 1
+        }
+        constraint?.advance(token)
         return token
     }
 
@@ -69,25 +101,35 @@ package struct Sampler {
     }
 
     private func penalize(_ logits: [Float]) -> [Float] {
-        guard options.repetitionPenalty != 1 else { return logits }
+        guard changesLogits else { return logits }
         var penalized = logits
-        let penalty = Float(options.repetitionPenalty)
-        for token in seen where penalized.indices.contains(token) {
-            penalized[token] =
-                penalized[token] > 0 ? penalized[token] / penalty : penalized[token] * penalty
+        if options.repetitionPenalty != 1 {
+            let penalty = Float(options.repetitionPenalty)
+            for token in seen where penalized.indices.contains(token) {
+                penalized[token] =
+                    penalized[token] > 0 ? penalized[token] / penalty : penalized[token] * penalty
+            }
+        }
+        for (token, count) in counts where penalized.indices.contains(token) {
+            penalized[token] -= Float(
+                options.presencePenalty + options.frequencyPenalty * Double(count))
+        }
+        for (token, bias) in options.bias where penalized.indices.contains(token) {
+            penalized[token] += Float(bias)
         }
         return penalized
     }
 
-    private mutating func draw(from tokens: [(token: Int, probability: Double)]) -> Int {
+    private mutating func draw(from logits: [Float]) -> Int {
+        let tokens = distribution(logits)
         let point = random.unit()
         var sum = 0.0
         for (token, probability) in tokens {
             sum += probability
             if point < sum { return token }
         }
-        // Rounding may leave the sum a hair under 1.
-        return tokens[tokens.count - 1].token
+        // Rounding may leave the sum a hair under 1; what a constraint forbids has no probability.
+        return (tokens.last { $0.probability > 0 } ?? tokens[0]).token
     }
 
     private static func likeliest(_ logits: [Float]) -> Int {
