@@ -114,13 +114,15 @@ struct ServeCommand: ParsableCommand {
         }
         let tokenizer = try Tokenizer(path: model)
         let configuration = try ModelConfiguration(folder: model)
+        let template = try ServedTemplate(folder: model)
         let (engine, cache) = try engine(configuration, tokenizer, on: device)
-        let served = ServedModel(
+        var served = ServedModel(
             name: name ?? URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent,
             tokenizer: tokenizer, contextLength: configuration.maxPositions,
             vocabularySize: configuration.vocabularySize, cacheTokens: cache.tokens,
             beginToken: configuration.beginToken ?? configuration.endTokens.first,
             created: Int(Date().timeIntervalSince1970))
+        if let template { served.render = { try template.render($0) } }
         let server = try Server(
             served, options(keys), logger: logger, onRunning: announce(served.name))
         Interruption.onRequest { Task { await server.drain() } }
@@ -129,7 +131,7 @@ struct ServeCommand: ParsableCommand {
             do { try await server.run() } catch { fault.withLock { $0 = error } }
             server.engine.stop()
         }
-        try withoutGradients { server.engine.run(ServedEngine(engine)) }
+        withoutGradients { server.engine.run(ServedEngine(engine)) }
         if let fault = fault.withLock({ $0 }) { throw fault }
     }
 

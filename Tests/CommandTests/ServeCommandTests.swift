@@ -3,13 +3,13 @@ import FoundationNetworking
 import Testing
 
 /// `minima serve` as a user runs it.
-private final class Served {
+private struct Served {
     let running: Program.Running
-    let url: String
+    let client: Client
 
     init(_ arguments: [String] = [], in scratch: Scratch) throws {
         let log = scratch.path("serve.json")
-        FileManager.default.createFile(atPath: log, contents: nil)
+        try Data().write(to: URL(fileURLWithPath: log))
         running = try Program.Running(
             "/bin/bash",
             [
@@ -23,7 +23,7 @@ private final class Served {
                 let line = try JSONSerialization.jsonObject(with: Data(text.utf8))
                     as? [String: String], let url = line["url"]
             {
-                self.url = url
+                client = Client(url: url)
                 return
             }
             guard running.process.isRunning else { break }
@@ -34,6 +34,11 @@ private final class Served {
     }
 
     struct NotServed: Error { let errors: String }
+}
+
+/// Asks a server.
+private struct Client: Sendable {
+    let url: String
 
     func post(_ path: String, _ fields: [String: Any]) async throws -> (Int, [String: Any]) {
         var request = URLRequest(url: try #require(URL(string: url + path)))
@@ -66,7 +71,7 @@ private final class Served {
 @Suite("minima serve", .serialized)
 struct ServeCommandTests {
     private func withServer(
-        _ arguments: [String] = [], _ body: (Served) async throws -> Void
+        _ arguments: [String] = [], _ body: (Client, pid_t) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
@@ -74,7 +79,7 @@ struct ServeCommandTests {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let served = try Served(arguments, in: Scratch(folder: folder))
         do {
-            try await body(served)
+            try await body(served.client, served.running.process.processIdentifier)
         } catch {
             served.running.process.terminate()
             _ = try served.running.finish()
@@ -98,7 +103,7 @@ struct ServeCommandTests {
                 "--device", "cpu")
             expected.append(try #require(try result.json()["text"] as? String))
         }
-        try await withServer { served in
+        try await withServer { served, _ in
             for (prompt, text) in zip(prompts, expected) {
                 let alone = try await served.text(of: prompt, tokens: 40)
                 #expect(alone == text)
@@ -137,7 +142,7 @@ struct ServeCommandTests {
 
     @Test("log-probabilities, penalties and biases reach the engine")
     func sampling() async throws {
-        try await withServer { served in
+        try await withServer { served, _ in
             let (status, answer) = try await served.post(
                 "/v1/completions",
                 [
@@ -169,12 +174,12 @@ struct ServeCommandTests {
 
     @Test("the first SIGTERM lets requests finish, the second does not")
     func signals() async throws {
-        try await withServer { served in
+        try await withServer { served, process in
             async let answer = served.post(
                 "/v1/completions",
                 ["prompt": "a", "max_tokens": 400, "temperature": 0, "ignore_eos": true])
             try await Task.sleep(for: .milliseconds(300))
-            served.running.process.terminate()
+            kill(process, SIGTERM)
             let (status, object) = try await answer
             #expect(status == 200)
             let usage = try #require(object["usage"] as? [String: Int])
