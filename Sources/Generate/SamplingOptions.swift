@@ -34,8 +34,8 @@ package struct SamplingOptions: Sendable, Equatable {
         for penalty in [presencePenalty, frequencyPenalty] where !(-2...2).contains(penalty) {
             throw .occurrencePenalty(penalty)
         }
-        if let (token, value) = bias.first(where: { $0.key < 0 || !(-100...100).contains($0.value) })
-        {
+        if let (token, value) = bias.first(where: { $0.key < 0 || !(-100...100).contains($0.value) }
+        ) {
             throw .bias(token: token, value)
         }
         if let logprobs, !(0...20).contains(logprobs) { throw .logprobs(logprobs) }

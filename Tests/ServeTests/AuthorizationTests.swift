@@ -34,7 +34,8 @@ struct AuthorizationTests {
     @Test func everyRouteButHealthAsksForAKey() async throws {
         let keys = keys
         let server = try await TestServer(page: [1]) { $0.keys = keys }
-        let paths = Route.allCases.map(\.rawValue) + ["/nothing", "//health", "/health/", "/Health"]
+        let paths =
+            Route.allCases.map(\.rawValue) + ["/nothing", "//health", "/health/", "/Health"]
         for path in paths where path != "/health" {
             for method in ["GET", "POST", "PUT", "OPTIONS"] {
                 let reply = try await server.get(path, method: method)

@@ -39,7 +39,9 @@ struct BadConnectionTests {
         try await served({ $0.bodyLimit = 10_000 }) { server in
             let status = try await offCooperativePool { [port = server.port] in
                 let wire = try Wire(port: port)
-                wire.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                wire.send(
+                    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                )
                 let chunk = "3E8\r\n" + String(repeating: " ", count: 1_000) + "\r\n"
                 for _ in 0..<11 { wire.send(chunk) }
                 let reply = try wire.read(until: "body_too_large")
@@ -137,7 +139,8 @@ struct BadConnectionTests {
     @Test func noHTTP() async throws {
         try await served { server in
             for text in [
-                "hello\r\n\r\n", "GET\r\n\r\n", "\u{16}\u{03}\u{01}\u{02}", "GET /health HTTP/9.9\r\n\r\n",
+                "hello\r\n\r\n", "GET\r\n\r\n", "\u{16}\u{03}\u{01}\u{02}",
+                "GET /health HTTP/9.9\r\n\r\n",
                 "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             ] {
                 let bytes = try await offCooperativePool { [port = server.port] in

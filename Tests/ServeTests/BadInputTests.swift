@@ -51,7 +51,8 @@ struct BadInputTests {
         (#""logit_bias":{"5":101}"#, "logit_bias"), (#""logit_bias":{"5":"1"}"#, "logit_bias"),
         (#""logit_bias":{"5":1e400}"#, "logit_bias"), (#""logit_bias":[5]"#, "logit_bias"),
         (#""logit_bias":{}"#, nil),
-        (#""stop_token_ids":[4096]"#, "stop_token_ids"), (#""stop_token_ids":[-1]"#, "stop_token_ids"),
+        (#""stop_token_ids":[4096]"#, "stop_token_ids"),
+        (#""stop_token_ids":[-1]"#, "stop_token_ids"),
         (#""stop_token_ids":["1"]"#, "stop_token_ids"), (#""stop_token_ids":[]"#, nil),
         (#""stop":[]"#, nil), (#""stop":"""#, "stop"), (#""stop":["a",""]"#, "stop"),
         (#""stop":[1]"#, "stop"), (#""stop":{}"#, "stop"), (#""stop":null"#, nil),
@@ -66,7 +67,9 @@ struct BadInputTests {
             let reply = try await server.post("/v1/completions", body)
             let what = "\(fields.prefix(60)): \(reply.body.prefix(200))"
             if let param {
-                #expect(reply.status == (param == "model" && fields.contains("other") ? 404 : 400), "\(what)")
+                #expect(
+                    reply.status == (param == "model" && fields.contains("other") ? 404 : 400),
+                    "\(what)")
                 #expect(try reply.error()["param"] as? String == param, "\(what)")
                 #expect(try reply.error()["type"] as? String == "invalid_request_error")
             } else {
@@ -80,20 +83,37 @@ struct BadInputTests {
     static let prompts: [(body: String, status: Int, code: String?)] = [
         (#"{"prompt":""}"#, 200, nil), (#"{"prompt":null}"#, 400, nil), (#"{}"#, 400, nil),
         (#"{"prompt":[]}"#, 400, nil), (#"{"prompt":[[]]}"#, 400, nil),
-        (#"{"prompt":{}}"#, 400, nil), (#"{"prompt":5}"#, 400, nil), (#"{"prompt":[true]}"#, 400, nil),
+        (#"{"prompt":{}}"#, 400, nil), (#"{"prompt":5}"#, 400, nil),
+        (#"{"prompt":[true]}"#, 400, nil),
         (#"{"prompt":[4096]}"#, 400, nil), (#"{"prompt":[-1]}"#, 400, nil),
         (#"{"prompt":[2147483648]}"#, 400, nil), (#"{"prompt":[1.5]}"#, 400, nil),
         (#"{"prompt":[1,"a"]}"#, 400, nil), (#"{"prompt":["a",1]}"#, 400, nil),
         (#"{"prompt":[[1],[4096]]}"#, 400, nil), (#"{"prompt":[4095]}"#, 200, nil),
         // A context of 64 tokens.
         (#"{"prompt":\#(Array(repeating: 5, count: 63)),"max_tokens":1}"#, 200, nil),
-        (#"{"prompt":\#(Array(repeating: 5, count: 64)),"max_tokens":1}"#, 400, "context_length_exceeded"),
-        (#"{"prompt":\#(Array(repeating: 5, count: 65)),"max_tokens":1}"#, 400, "context_length_exceeded"),
-        (#"{"prompt":\#(Array(repeating: 5, count: 6400)),"max_tokens":1}"#, 400, "context_length_exceeded"),
-        (#"{"prompt":"\#(String(repeating: "word ", count: 6400))"}"#, 400, "context_length_exceeded"),
-        (#"{"prompt":\#(Array(repeating: 5, count: 62)),"max_tokens":3}"#, 400, "context_length_exceeded"),
+        (
+            #"{"prompt":\#(Array(repeating: 5, count: 64)),"max_tokens":1}"#, 400,
+            "context_length_exceeded"
+        ),
+        (
+            #"{"prompt":\#(Array(repeating: 5, count: 65)),"max_tokens":1}"#, 400,
+            "context_length_exceeded"
+        ),
+        (
+            #"{"prompt":\#(Array(repeating: 5, count: 6400)),"max_tokens":1}"#, 400,
+            "context_length_exceeded"
+        ),
+        (
+            #"{"prompt":"\#(String(repeating: "word ", count: 6400))"}"#, 400,
+            "context_length_exceeded"
+        ),
+        (
+            #"{"prompt":\#(Array(repeating: 5, count: 62)),"max_tokens":3}"#, 400,
+            "context_length_exceeded"
+        ),
         (#"{"prompt":"a\u0000b"}"#, 200, nil), (#"{"prompt":"<|endoftext|>"}"#, 200, nil),
-        (#"{"prompt":"\ud800"}"#, 400, "invalid_json"), (#"{"prompt":"\udc00\ud800"}"#, 400, "invalid_json"),
+        (#"{"prompt":"\ud800"}"#, 400, "invalid_json"),
+        (#"{"prompt":"\udc00\ud800"}"#, 400, "invalid_json"),
         (#"{"prompt":"\ud83d\ude00"}"#, 200, nil),
         (#"{"prompt":"a","prompt":"b"}"#, 400, "invalid_json"),
         (#"{"prompt":"a","logit_bias":{"5":1,"5":2}}"#, 400, "invalid_json"),
@@ -142,20 +162,32 @@ struct BadInputTests {
         (#"{"messages":[{"role":"user","content":"Hi","x":1}]}"#, 400),
         (#"{"messages":[{"role":"user","content":""}]}"#, 200),
         (#"{"messages":[{"role":"user","content":"<|endoftext|><|im_end|>"}]}"#, 200),
-        (#"{"messages":[{"role":"user","content":"\#(Unicode.Scalar(0xFDD0 as UInt32).map { "\($0)" } ?? "")"}]}"#, 400),
-        (#"{"messages":[\#(Array(repeating: #"{"role":"user","content":""}"#, count: 100_000).joined(separator: ","))]}"#, 400),
+        (
+            #"{"messages":[{"role":"user","content":"\#(Unicode.Scalar(0xFDD0 as UInt32).map { "\($0)" } ?? "")"}]}"#,
+            400
+        ),
+        (
+            #"{"messages":[\#(Array(repeating: #"{"role":"user","content":""}"#, count: 100_000).joined(separator: ","))]}"#,
+            400
+        ),
         (#"{\#(user),"top_logprobs":2}"#, 400), (#"{\#(user),"logprobs":5}"#, 400),
         (#"{\#(user),"logprobs":true,"top_logprobs":21}"#, 400),
         (#"{\#(user),"max_completion_tokens":0}"#, 400),
         (#"{\#(user),"max_completion_tokens":64}"#, 400),
-        (#"{\#(user),"tools":[{"type":"function","function":{"name":"f","parameters":{"pattern":"(","type":7}}}]}"#, 200),
+        (
+            #"{\#(user),"tools":[{"type":"function","function":{"name":"f","parameters":{"pattern":"(","type":7}}}]}"#,
+            200
+        ),
         (#"{\#(user),"tools":[{"type":"function"}]}"#, 400), (#"{\#(user),"tools":[5]}"#, 400),
         (#"{\#(user),"tools":[{"type":"retrieval"}]}"#, 400),
         (#"{\#(user),"tool_choice":"required"}"#, 400),
         (#"{\#(user),"response_format":{"type":"text"}}"#, 200),
         (#"{\#(user),"response_format":{"type":"jsonn"}}"#, 400),
         (#"{\#(user),"response_format":"json"}"#, 400),
-        (#"{\#(user),"response_format":{"type":"json_schema","json_schema":\#(String(repeating: #"{"items":"#, count: 10_000))"#, 400),
+        (
+            #"{\#(user),"response_format":{"type":"json_schema","json_schema":\#(String(repeating: #"{"items":"#, count: 10_000))"#,
+            400
+        ),
         (#"{\#(user),"n":17}"#, 400),
     ]
 
@@ -181,7 +213,9 @@ struct BadInputTests {
         let server = try await TestServer()
         let reply = try await offCooperativePool { [port = server.port] in
             let wire = try Wire(port: port)
-            let body = Array(#"{"prompt":""#.utf8) + [0xFF, 0xC0, 0xAF, 0xED, 0xA0, 0x80] + Array(#""}"#.utf8)
+            let body =
+                Array(#"{"prompt":""#.utf8) + [0xFF, 0xC0, 0xAF, 0xED, 0xA0, 0x80]
+                + Array(#""}"#.utf8)
             wire.send(
                 "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n"
             )

@@ -166,7 +166,8 @@ struct ProtocolTests {
         try await served { server in
             let reply = try await server.post(
                 "/v1/chat/completions",
-                #"{"messages":[{"role":"user","content":"Hi"}],"max_tokens":3,"stream":true,"n":2}"#)
+                #"{"messages":[{"role":"user","content":"Hi"}],"max_tokens":3,"stream":true,"n":2}"#
+            )
             let pieces = try reply.pieces()
             var texts = ["", ""]
             for piece in pieces {

@@ -120,7 +120,8 @@ struct ReliabilityTests {
         wire.send(
             Self.request(
                 "/v1/completions", #"{"prompt":"a","max_tokens":100000,"stream":true}"#))
-        let text = try await offCooperativePool { [wire = Unchecked(wire), script = server.script] in
+        let text = try await offCooperativePool {
+            [wire = Unchecked(wire), script = server.script] in
             let begin = try wire.value.read(until: "word")
             script.change { $0.failingSteps = 1 }
             return begin + (try wire.value.read(until: "engine_error"))

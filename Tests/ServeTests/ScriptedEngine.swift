@@ -96,7 +96,9 @@ final class ScriptedEngine: TokenEngine {
                         id,
                         TokenLikelihood(
                             chosen: .init(token: 100, logprob: -0.5),
-                            top: (0..<top).map { .init(token: 100 + $0, logprob: -0.5 - Double($0)) }
+                            top: (0..<top).map {
+                                .init(token: 100 + $0, logprob: -0.5 - Double($0))
+                            }
                         )))
             }
             events.append(.text(id, script.now.piece, tokens: tokens))

@@ -114,7 +114,8 @@ func eventually(
 }
 
 private final class EngineThread: Sendable {
-    private let done = Mutex<(isDone: Bool, waiter: CheckedContinuation<Void, Never>?)>((false, nil))
+    private let done = Mutex<(isDone: Bool, waiter: CheckedContinuation<Void, Never>?)>(
+        (false, nil))
 
     init(_ service: EngineService, _ script: Script, concurrency: Int) {
         Thread.detachNewThread { [self] in

@@ -187,9 +187,9 @@ async def main():
     parser.add_argument("model")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("options", nargs="*", help="of minima serve, behind --")
+    parser.add_argument("--options", default="--cache-tokens 100000", help="of minima serve, as one text")
     arguments = parser.parse_args()
-    extra = arguments.options or ["--cache-tokens", "100000"]
+    extra = arguments.options.split()
     faults = 0
 
     server = Server(arguments.program, arguments.model, extra)

@@ -59,7 +59,8 @@ struct ChatFormat: AnswerFormat {
         buffer.writeStaticString(",\"choices\":")
         buffer.writeJSON(answers.enumerated()) { buffer, item in
             let (index, answer) = item
-            buffer.writeString("{\"index\":\(index),\"message\":{\"role\":\"assistant\",\"content\":")
+            buffer.writeString(
+                "{\"index\":\(index),\"message\":{\"role\":\"assistant\",\"content\":")
             buffer.writeJSON(answer.text)
             buffer.writeStaticString(",\"refusal\":null},\"logprobs\":")
             write(index, answer.likelihoods, into: &buffer)

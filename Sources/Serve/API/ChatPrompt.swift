@@ -27,7 +27,8 @@ struct ChatPrompt {
         do {
             text = try render(safe)
         } catch {
-            throw .invalid("The model's chat template cannot be applied: \(error)", param: "messages")
+            throw .invalid(
+                "The model's chat template cannot be applied: \(error)", param: "messages")
         }
         return text.unicodeScalars.split(separator: Self.mark)
             .flatMap { model.tokenizer.encode(String($0)) }.map(Int.init)

@@ -34,7 +34,8 @@ struct FieldReader {
     /// A field that is known, and may say nothing else than what is done anyway.
     mutating func accept(_ key: String, only values: JSON...) throws(APIError) {
         guard let value = value(key), !values.contains(value) else { return }
-        throw .invalid("This server does not support this value of `\(name(key))`.", param: name(key))
+        throw .invalid(
+            "This server does not support this value of `\(name(key))`.", param: name(key))
     }
 
     func finish() throws(APIError) {

@@ -56,7 +56,8 @@ struct GenerationRequest: Sendable {
         }
         if let token = prompt.first(where: { !(0..<model.vocabularySize).contains($0) }) {
             throw .invalid(
-                "Token \(token) is outside the vocabulary of \(model.vocabularySize).", param: param)
+                "Token \(token) is outside the vocabulary of \(model.vocabularySize).", param: param
+            )
         }
         let capacity = model.capacity
         guard prompt.count < capacity else {

@@ -30,7 +30,9 @@ struct ResponsesFormat: AnswerFormat {
         }
     }
 
-    private var place: String { "\"item_id\":\"\(messageID)\",\"output_index\":0,\"content_index\":0" }
+    private var place: String {
+        "\"item_id\":\"\(messageID)\",\"output_index\":0,\"content_index\":0"
+    }
 
     mutating func write(_ piece: Mailbox.Delivery, into buffer: inout ByteBuffer) {
         answer.append(piece)

@@ -52,7 +52,8 @@ extension GenerationRequest {
     private static func item(_ item: JSON, at path: String) throws(APIError) -> JSON {
         guard item["type"] == nil || item["type"] == .string("message"),
             let role = item["role"]?.string,
-            ["user", "assistant", "system", "developer"].contains(role), let content = item["content"]
+            ["user", "assistant", "system", "developer"].contains(role),
+            let content = item["content"]
         else {
             throw .invalid(
                 "`\(path)` must be a message with a role and a content.", param: path)

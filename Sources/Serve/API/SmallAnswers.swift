@@ -40,7 +40,8 @@ struct TokenizeAnswer {
         default:
             throw .invalid("Give either `prompt` or `messages`.", param: "prompt")
         }
-        spellings = wantsSpellings
+        spellings =
+            wantsSpellings
             ? tokens.map { model.tokenizer.token(for: TokenID($0)) ?? "" } : nil
         limit = model.capacity
     }

@@ -123,6 +123,7 @@ package final class EngineService: Sendable {
         publish(engine)
         while let commands = nextCommands(isIdle: engine.isIdle) {
             var news: [News] = []
+            let start = ContinuousClock.now
             for command in commands {
                 switch command {
                 case .submit(let request, let recipient):
@@ -173,7 +174,7 @@ package final class EngineService: Sendable {
             if !news.isEmpty {
                 let (news, time, tokens) = (news, ContinuousClock.now, engine.load.stepTokens)
                 deliveries.async {
-                    self.deliver(news, at: time)
+                    self.deliver(news, from: start, to: time)
                     self.metrics.observe(.iterationTokens, Double(tokens))
                 }
             }
@@ -217,7 +218,12 @@ package final class EngineService: Sendable {
 
     // MARK: Deliveries
 
-    private func deliver(_ news: [News], at time: ContinuousClock.Instant) {
+    /// - Parameters:
+    ///   - start: of the step.
+    ///   - time: its end.
+    private func deliver(
+        _ news: [News], from start: ContinuousClock.Instant, to time: ContinuousClock.Instant
+    ) {
         for item in news {
             switch item {
             case .failed(let error, let recipient):
@@ -225,7 +231,7 @@ package final class EngineService: Sendable {
             case .event(.failed(_, let message), let recipient):
                 recipient.mailbox.fail(.engine(message))
             case .event(.started, let recipient):
-                recipient.timeline.start(recipient.choice, at: time, metrics)
+                recipient.timeline.start(recipient.choice, at: start, metrics)
             case .event(.text(_, let text, let tokens), let recipient):
                 recipient.timeline.observe(tokens, choice: recipient.choice, at: time, metrics)
                 put(recipient) { $0.add(text, tokens: tokens) }

@@ -34,7 +34,9 @@ package final class Mailbox: Sendable {
     /// - Returns: `false` where more waits than may.
     func put(_ choice: Int, _ change: (inout Delivery) -> Int) -> Bool {
         let (waiter, fits) = state.withLock { state in
-            guard state.fault == nil else { return (nil as CheckedContinuation<Void, Never>?, true) }
+            guard state.fault == nil else {
+                return (nil as CheckedContinuation<Void, Never>?, true)
+            }
             let place =
                 state.pending.lastIndex { $0.choice == choice }
                 ?? {

@@ -26,6 +26,19 @@ struct Responder: HTTPResponder {
     let metrics: Metrics
     /// HTML that is served at `/`.
     let page: [UInt8]?
+    let openAPI: ByteBuffer
+
+    init(
+        _ model: ServedModel, _ options: ServerOptions, _ service: EngineService,
+        _ admission: Admission, _ metrics: Metrics, page: [UInt8]?
+    ) {
+        (self.model, self.options, self.service) = (model, options, service)
+        (self.admission, self.metrics, self.page) = (admission, metrics, page)
+        // The document leaves the largest token id open.
+        let text = String(decoding: PackageResources.openapi_json, as: UTF8.self)
+        openAPI = ByteBuffer(
+            string: text.replacing("\"LARGEST TOKEN\"", with: "\(model.vocabularySize - 1)"))
+    }
 
     func respond(to request: Request, context: ConnectionContext) async throws -> Response {
         let id = RequestName.random("req-")
@@ -112,7 +125,7 @@ struct Responder: HTTPResponder {
         case .openAPI:
             return Response(
                 status: .ok, headers: [.contentType: "application/json"],
-                body: .init(byteBuffer: ByteBuffer(bytes: PackageResources.openapi_json)))
+                body: .init(byteBuffer: openAPI))
         case .tokenize:
             let answer = try TokenizeAnswer(try await body(of: request), model)
             return json { answer.write(to: &$0) }

@@ -30,9 +30,7 @@ package struct Server: Sendable {
         let engine = EngineService(metrics: metrics)
         let admission = Admission(concurrency: options.concurrency, queue: options.queue)
         (self.metrics, self.engine, self.admission) = (metrics, engine, admission)
-        let responder = Responder(
-            model: model, options: options, service: engine, admission: admission,
-            metrics: metrics, page: page)
+        let responder = Responder(model, options, engine, admission, metrics, page: page)
         let application = Application(
             responder: responder, server: try Self.channels(options),
             configuration: .init(
