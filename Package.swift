@@ -132,6 +132,9 @@ let package = Package(
             of: "Serve",
             [
                 "Text", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
         tests(
