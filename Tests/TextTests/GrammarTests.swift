@@ -67,7 +67,6 @@ struct GrammarTests {
         let document = try JSONDocument(
             try TestData.bytes("\(Self.referenceFolder)/schemas.json"))
         let trie = TokenTrie(Self.smallVocabulary)
-        let end = TokenID(Self.smallVocabulary.count - 1)
         var random = SeededGenerator(seed: 3)
         var walks = 0
         for item in document.root.elementValues {
@@ -75,8 +74,8 @@ struct GrammarTests {
             guard let grammar = try SchemaCompilerCheck.compile(schema) else { continue }
             let validator = SchemaValidator(root: schema)
             for _ in 0..<6 {
-                let constraint = try GrammarConstraint(grammar, trie, endTokens: [end])
-                let text = try Walk.run(constraint, trie, end: end, length: 60, &random)
+                let constraint = try GrammarConstraint(grammar, trie)
+                let text = try Walk.run(constraint, trie, length: 60, &random)
                 let value = try JSONDocument(text)
                 let shown = String(decoding: text, as: UTF8.self)
                 #expect(
@@ -92,11 +91,10 @@ struct GrammarTests {
     func anyObject(seed: UInt64) throws {
         let tokenizer = try Tokenizer(path: TinyModel.folder)
         let trie = TokenTrie(tokenizer)
-        let end = try #require(tokenizer.eosToken)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<5 {
-            let constraint = try GrammarConstraint(.jsonObject, trie, endTokens: [end])
-            let text = try Walk.run(constraint, trie, end: end, length: 80, &random)
+            let constraint = try GrammarConstraint(.jsonObject, trie)
+            let text = try Walk.run(constraint, trie, length: 80, &random)
             let value = try JSONDocument(text)
             #expect(value.root.kind == .object)
         }
@@ -115,9 +113,9 @@ struct GrammarTests {
         let texts = [#"{"a":"x\n","b":12}"#, #"{ "a" : "日é" , "zz": [null, {"q": 1e5}]}"#]
         for text in texts {
             let bytes = Array(text.utf8)
-            let constraint = try GrammarConstraint(grammar, trie, endTokens: [end])
+            var constraint = try GrammarConstraint(grammar, trie)
             for length in 0...bytes.count {
-                let mask = try constraint.allowedTokens()
+                let mask = constraint.allowedTokens()
                 for (token, piece) in vocabulary.enumerated() where !piece.isEmpty {
                     let automaton = try GrammarAutomaton(grammar)
                     var position = automaton.start
@@ -126,30 +124,69 @@ struct GrammarTests {
                     }
                     #expect(mask[TokenID(token)] == (position != GrammarAutomaton.dead))
                 }
-                #expect(mask[end] == (length == bytes.count) && constraint.isComplete == mask[end])
-                if length < bytes.count { try constraint.advance(TokenID(bytes[length])) }
+                #expect(constraint.mayEnd == (length == bytes.count) && !mask[end])
+                #expect(constraint.isComplete == constraint.mayEnd)
+                var logits = [Float](repeating: 0, count: vocabulary.count)
+                constraint.mask(&logits, endTokens: [Int(end)])
+                #expect((logits[Int(end)] == 0) == constraint.mayEnd)
+                #expect(
+                    logits.indices.dropLast().allSatisfy { (logits[$0] == 0) == mask[TokenID($0)] })
+                if length < bytes.count { constraint.advance(Int(bytes[length])) }
             }
-            try constraint.advance(end)
-            #expect(constraint.isComplete)
-            let last = try constraint.allowedTokens()
-            #expect(last.tokens == [end])
-            #expect(throws: ConstraintError.self) { try constraint.advance(TokenID(0x20)) }
+            constraint.advance(Int(end))
+            #expect(constraint.isComplete && constraint.fault == nil)
+            constraint.advance(0x20)
+            #expect(constraint.fault == .notAllowed(token: 0x20))
         }
     }
 
-    @Test("a token that is not allowed changes nothing")
-    func refusedTokens() throws {
+    @Test("a token that is not allowed ends the text", arguments: [0x5B, 9999, -1])
+    func refusedTokens(token: Int) throws {
         let trie = TokenTrie(Self.smallVocabulary)
-        let constraint = try GrammarConstraint(.jsonObject, trie, endTokens: [400])
-        let mask = try constraint.allowedTokens()
-        #expect(throws: ConstraintError.notAllowed(token: 0x5B)) { try constraint.advance(0x5B) }
-        #expect(throws: ConstraintError.notAllowed(token: 9999)) { try constraint.advance(9999) }
-        #expect(throws: ConstraintError.notAllowed(token: -1)) { try constraint.advance(-1) }
-        let again = try constraint.allowedTokens()
-        #expect(again == mask)
-        var logits = [Float](repeating: 1, count: Self.smallVocabulary.count + 3)
-        mask.apply(to: &logits)
-        #expect(logits.indices.allSatisfy { (logits[$0] == 1) == mask[TokenID($0)] })
+        var constraint = try GrammarConstraint(.jsonObject, trie)
+        #expect(!constraint.isComplete && constraint.fault == nil)
+        constraint.advance(token)
+        #expect(constraint.fault == .notAllowed(token: TokenID(token)) && constraint.isComplete)
+        var logits = [Float](repeating: 1, count: 500)
+        constraint.mask(&logits, endTokens: [400])
+        #expect(logits.indices.allSatisfy { (logits[$0] == 1) == ($0 == 400) })
+    }
+
+    @Test("copies go their own ways")
+    func copies() throws {
+        let trie = TokenTrie(Self.smallVocabulary)
+        let grammar = try Self.grammar(#"{"enum": ["ab", "ac", 12]}"#)
+        var first = try GrammarConstraint(grammar, trie)
+        func advance(_ constraint: inout GrammarConstraint, _ text: String) {
+            for byte in text.utf8 { constraint.advance(Int(byte)) }
+        }
+        var second = first
+        advance(&first, "\"a")
+        var third = first
+        advance(&second, "1")
+        advance(&third, "b\"")
+        advance(&first, "c")
+        #expect(third.isComplete && !first.isComplete && !second.isComplete)
+        #expect(second.allowedTokens().tokens == [TokenID(UInt8(ascii: "2"))])
+        #expect(first.allowedTokens().tokens == [TokenID(UInt8(ascii: "\""))])
+    }
+
+    @Test("a vocabulary without some bytes: texts without them")
+    func poorVocabulary() throws {
+        var poor = Self.smallVocabulary
+        for (token, text) in poor.enumerated()
+        where text == [UInt8(ascii: "x")] || text.first ?? 0 > 0x7F {
+            poor[token] = []
+        }
+        let trie = TokenTrie(poor)
+        let grammar = try Self.grammar(#"{"enum": ["ax", "ay", "é"]}"#)
+        var constraint = try GrammarConstraint(grammar, trie)
+        for byte in "\"a".utf8 { constraint.advance(Int(byte)) }
+        #expect(constraint.allowedTokens().tokens == [TokenID(UInt8(ascii: "y"))])
+        let impossible = try Self.grammar(#"{"const": "x"}"#)
+        #expect(throws: ConstraintError.outsideVocabulary) {
+            try GrammarConstraint(impossible, trie)
+        }
     }
 
     @Test("long bounded strings forget what they need no more")
@@ -157,14 +194,13 @@ struct GrammarTests {
         let grammar = try Self.grammar(
             #"{"type": "string", "minLength": 20000, "maxLength": 20001}"#)
         let trie = TokenTrie(Self.smallVocabulary)
-        let end = TokenID(Self.smallVocabulary.count - 1)
-        let constraint = try GrammarConstraint(grammar, trie, endTokens: [end])
-        try constraint.advance(TokenID(UInt8(ascii: "\"")))
-        for _ in 0..<20_000 { try constraint.advance(TokenID(UInt8(ascii: "a"))) }
-        let mask = try constraint.allowedTokens()
+        var constraint = try GrammarConstraint(grammar, trie)
+        constraint.advance(Int(UInt8(ascii: "\"")))
+        for _ in 0..<20_000 { constraint.advance(Int(UInt8(ascii: "a"))) }
+        let mask = constraint.allowedTokens()
         #expect(mask[TokenID(UInt8(ascii: "\""))] && mask[TokenID(UInt8(ascii: "b"))])
-        try constraint.advance(TokenID(UInt8(ascii: "b")))
-        let last = try constraint.allowedTokens()
+        constraint.advance(Int(UInt8(ascii: "b")))
+        let last = constraint.allowedTokens()
         #expect(last.tokens == [TokenID(UInt8(ascii: "\""))])
     }
 
@@ -175,16 +211,16 @@ struct GrammarTests {
         let trie = TokenTrie(tokenizer)
         #expect(trie.vocabularySize > 150_000)
         let grammar = try Self.grammar(#"{"type": "string", "maxLength": 90000}"#)
-        let constraint = try GrammarConstraint(grammar, trie, endTokens: [tokenizer.eosToken ?? 0])
+        var constraint = try GrammarConstraint(grammar, trie)
         let clock = ContinuousClock()
         let quote = try #require(tokenizer.id(of: "\""))
         let letter = try #require(tokenizer.id(of: "a"))
-        try constraint.advance(quote)
+        constraint.advance(Int(quote))
         var times: [Duration] = []
         for _ in 0..<12 {
-            try constraint.advance(letter)
+            constraint.advance(Int(letter))
             var count = 0
-            times.append(try clock.measure { count = try constraint.allowedTokens().count })
+            times.append(clock.measure { count = constraint.allowedTokens().count })
             #expect(count > 100_000)
         }
         let best = try #require(times.min())
@@ -210,32 +246,30 @@ enum SchemaCompilerCheck {
 enum Walk {
     /// - Parameter length: tokens; behind them the walk closes what is open.
     static func run(
-        _ constraint: GrammarConstraint, _ trie: TokenTrie, end: TokenID, length: Int,
+        _ start: GrammarConstraint, _ trie: TokenTrie, length: Int,
         _ random: inout SeededGenerator
     ) throws -> [UInt8] {
+        var constraint = start
         var text: [UInt8] = []
         for step in 0..<6_000 {
-            let mask = try constraint.allowedTokens()
-            #expect(mask[end] == constraint.isComplete)
-            let allowed = mask.tokens
-            var token = try #require(allowed.randomElement(using: &random))
-            let closing = allowed.filter { token in
-                token == end || trie.text(of: token).allSatisfy { "\"}]".utf8.contains($0) }
-            }
             let isEnding = step > length || Int.random(in: 0..<4, using: &random) == 0
-            if isEnding, let close = closing.max(by: { rank($0, trie, end) < rank($1, trie, end) })
-            {
-                token = close
+            if constraint.isComplete || constraint.mayEnd && isEnding {
+                #expect(constraint.fault == nil)
+                return text
             }
-            try constraint.advance(token)
-            if token == end { return text }
+            let allowed = constraint.allowedTokens().tokens
+            var token = try #require(allowed.randomElement(using: &random))
+            if isEnding {
+                let closing = allowed.filter { token in
+                    trie.text(of: token).allSatisfy { "\"}]".utf8.contains($0) }
+                }
+                let brackets = closing.filter { trie.text(of: $0).first != UInt8(ascii: "\"") }
+                token = brackets.first ?? closing.first ?? token
+            }
+            constraint.advance(Int(token))
             text.append(contentsOf: trie.text(of: token))
         }
         Issue.record("no end: \(String(decoding: text.suffix(200), as: UTF8.self))")
         return text
-    }
-
-    private static func rank(_ token: TokenID, _ trie: TokenTrie, _ end: TokenID) -> Int {
-        token == end ? 2 : trie.text(of: token).first == UInt8(ascii: "\"") ? 0 : 1
     }
 }

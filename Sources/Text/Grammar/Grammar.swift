@@ -158,4 +158,21 @@ package struct Grammar: Sendable {
         let height = heights[Int(rules[rule])]
         return height == Self.unreachable || !nests ? height : height + 1
     }
+
+    /// The texts of the grammar that consist of these bytes.
+    func restricted(to bytes: Set<UInt8>) -> Grammar {
+        if bytes.count == 256 { return self }
+        var grammar = self
+        for (state, node) in nodes.enumerated() {
+            guard case .bytes(let edges) = node else { continue }
+            let kept = edges.flatMap { edge in
+                (edge.low...edge.high).filter { bytes.contains($0) }.map {
+                    Edge(low: $0, high: $0, target: edge.target)
+                }
+            }
+            grammar.nodes[state] = .bytes(kept)
+        }
+        _ = grammar.finish(root: root)
+        return grammar
+    }
 }

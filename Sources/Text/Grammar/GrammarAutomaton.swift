@@ -46,8 +46,14 @@ final class GrammarAutomaton {
 
     deinit { for row in rows { row.deallocate() } }
 
-    func isComplete(_ position: Position) -> Bool {
+    /// Whether the bytes so far are a text of the grammar.
+    func mayEnd(_ position: Position) -> Bool {
         position >= 0 && places[Int(position)].isComplete
+    }
+
+    /// Whether they are, and nothing can follow.
+    func isAtEnd(_ position: Position) -> Bool {
+        mayEnd(position) && places[Int(position)].frames.isEmpty
     }
 
     func step(_ position: Position, _ byte: UInt8) throws(ConstraintError) -> Position {
@@ -82,7 +88,21 @@ final class GrammarAutomaton {
         for row in rows { row.deallocate() }
         (frames, frameIDs, places, placeIDs, rows) = ([], [:], [], [:], [])
         start = Self.dead
-        func copy(_ id: Int32) -> Int32 {
+        return adopt(place, of: old)
+    }
+
+    /// An automaton that knows nothing but `position`.
+    func copy(at position: Position) -> (GrammarAutomaton, Position) {
+        let copy = GrammarAutomaton(at: grammar)
+        guard position >= 0 else { return (copy, Self.dead) }
+        return (copy, copy.adopt(places[Int(position)], of: frames))
+    }
+
+    private init(at grammar: Grammar) { self.grammar = grammar }
+
+    /// Makes a place whose frames are numbered as in `old`.
+    private func adopt(_ place: Place, of old: [Frame]) -> Position {
+        func copied(_ id: Int32) -> Int32 {
             var chain: [Frame] = []
             var next = id
             while next >= 0 {
@@ -96,7 +116,7 @@ final class GrammarAutomaton {
                         depth: frame.depth))
             }
         }
-        return intern(place.frames.map(copy).sorted(), isComplete: place.isComplete)
+        return intern(place.frames.map(copied).sorted(), isComplete: place.isComplete)
     }
 
     // MARK: Frames
@@ -212,7 +232,7 @@ final class GrammarAutomaton {
             }
             stack[depth + 1] = next
             for place in trie.starts[node]..<trie.starts[node + 1] {
-                mask[trie.tokens[Int(place)]] = true
+                mask.insert(trie.tokens[Int(place)])
             }
             node += 1
         }

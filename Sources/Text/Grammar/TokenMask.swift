@@ -5,17 +5,19 @@ package struct TokenMask: Sendable, Equatable {
     package init(count: Int) { words = Array(repeating: 0, count: (count + 63) / 64) }
 
     package subscript(token: TokenID) -> Bool {
-        get {
-            let index = Int(token)
-            guard index >= 0, index / 64 < words.count else { return false }
-            return words[index / 64] >> UInt64(index % 64) & 1 == 1
+        let index = Int(token)
+        guard index >= 0, index / 64 < words.count else { return false }
+        return words[index / 64] >> UInt64(index % 64) & 1 == 1
+    }
+
+    /// Adds a token; what lies beyond the end makes the set longer.
+    package mutating func insert(_ token: TokenID) {
+        let index = Int(token)
+        guard index >= 0, index < Vocabulary.idLimit else { return }
+        if index / 64 >= words.count {
+            words += Array(repeating: 0, count: index / 64 + 1 - words.count)
         }
-        set {
-            let index = Int(token)
-            precondition(index >= 0 && index / 64 < words.count, "a token of the vocabulary")
-            let bit = UInt64(1) << UInt64(index % 64)
-            if newValue { words[index / 64] |= bit } else { words[index / 64] &= ~bit }
-        }
+        words[index / 64] |= 1 << UInt64(index % 64)
     }
 
     package var isEmpty: Bool { words.allSatisfy { $0 == 0 } }

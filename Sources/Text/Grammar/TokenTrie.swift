@@ -72,6 +72,14 @@ package final class TokenTrie: Sendable {
         }
     }
 
+    /// The bytes that are a token of their own: texts made of them can always be spelled.
+    var singleBytes: Set<UInt8> {
+        Set(
+            bytes.indices.filter { depths[$0] == 0 && starts[$0] < starts[$0 + 1] }.map {
+                bytes[$0]
+            })
+    }
+
     func text(of token: TokenID) -> ArraySlice<UInt8> {
         guard token >= 0, Int(token) < textEnds.count else { return [] }
         let start = token == 0 ? 0 : Int(textEnds[Int(token) - 1])
