@@ -260,16 +260,32 @@ enum Walk {
             let allowed = constraint.allowedTokens().tokens
             var token = try #require(allowed.randomElement(using: &random))
             if isEnding {
-                let closing = allowed.filter { token in
-                    trie.text(of: token).allSatisfy { "\"}]".utf8.contains($0) }
+                // Within a string its end, elsewhere that of an object or an array.
+                let marks = isInString(text) ? "\"" : "}]"
+                let closing = allowed.first {
+                    trie.text(of: $0).count == 1 && marks.utf8.contains(trie.text(of: $0).first ?? 0)
                 }
-                let brackets = closing.filter { trie.text(of: $0).first != UInt8(ascii: "\"") }
-                token = brackets.first ?? closing.first ?? token
+                token = closing ?? token
             }
             constraint.advance(Int(token))
             text.append(contentsOf: trie.text(of: token))
         }
         Issue.record("no end: \(String(decoding: text.suffix(200), as: UTF8.self))")
         return text
+    }
+
+    private static func isInString(_ text: [UInt8]) -> Bool {
+        var isInside = false
+        var isEscaped = false
+        for byte in text {
+            if isEscaped {
+                isEscaped = false
+            } else if byte == UInt8(ascii: "\\") {
+                isEscaped = true
+            } else if byte == UInt8(ascii: "\"") {
+                isInside.toggle()
+            }
+        }
+        return isInside
     }
 }

@@ -122,7 +122,9 @@ struct SchemaValidator {
     private func isEqual(_ left: JSONValue, _ right: JSONValue) -> Bool {
         guard left.kind == right.kind else { return false }
         switch left.kind {
-        case .number: return number(left) == number(right)
+        case .number:
+            if let left = left.int, let right = right.int { return left == right }
+            return number(left) == number(right)
         case .string: return same(left.string ?? "", right.string ?? "")
         case .array:
             let (left, right) = (left.elementValues, right.elementValues)

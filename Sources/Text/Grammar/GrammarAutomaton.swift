@@ -215,27 +215,43 @@ final class GrammarAutomaton {
     func tokens(
         of trie: TokenTrie, from position: Position
     ) throws(ConstraintError) -> TokenMask {
-        var mask = TokenMask(count: trie.vocabularySize)
+        var words = [UInt64](repeating: 0, count: (trie.vocabularySize + 63) / 64)
         var stack = [Position](repeating: Self.dead, count: trie.longestToken + 1)
         stack[0] = position
-        let count = trie.bytes.count
-        let rowOf = { (position: Position) in self.rows[Int(position)] }
+        // Every token of a vocabulary is looked at: without checks of bounds, a few cycles for each.
+        try trie.withNodes { (nodes) throws(ConstraintError) in
+            try words.withUnsafeMutableBufferPointer { (words) throws(ConstraintError) in
+                try stack.withUnsafeMutableBufferPointer { (stack) throws(ConstraintError) in
+                    try walk(nodes, stack, words)
+                }
+            }
+        }
+        return TokenMask(words: words)
+    }
+
+    private func walk(
+        _ nodes: TokenTrie.Nodes, _ stack: UnsafeMutableBufferPointer<Position>,
+        _ words: UnsafeMutableBufferPointer<UInt64>
+    ) throws(ConstraintError) {
         var node = 0
-        while node < count {
-            let depth = Int(trie.depths[node])
-            let byte = trie.bytes[node]
-            var next = rowOf(stack[depth])[Int(byte)]
-            if next == Self.unknown { next = try step(stack[depth], byte) }
+        while node < nodes.bytes.count {
+            let depth = Int(nodes.depths[node])
+            let position = stack[depth]
+            var next = rows[Int(position)][Int(nodes.bytes[node])]
+            if next == Self.unknown { next = try step(position, nodes.bytes[node]) }
             if next == Self.dead {
-                node = Int(trie.next[node])
+                node = Int(nodes.next[node])
                 continue
             }
             stack[depth + 1] = next
-            for place in trie.starts[node]..<trie.starts[node + 1] {
-                mask.insert(trie.tokens[Int(place)])
-            }
+            var place = Int(nodes.starts[node])
             node += 1
+            let end = Int(nodes.starts[node])
+            while place < end {
+                let token = Int(nodes.tokens[place])
+                words[token / 64] |= 1 << UInt64(token % 64)
+                place += 1
+            }
         }
-        return mask
     }
 }

@@ -87,8 +87,10 @@ extension SchemaCompiler {
         return try compile(schema, following: [], then: next)
     }
 
-    /// A key, with its quotes, that is none of `names`. It has no escapes: `"\u0061"` would be `"a"`.
+    /// A key, with its quotes, that is none of `names`. It has no escapes, where there are names:
+    /// `"\u0061"` would be `"a"`.
     private mutating func undeclaredKey(_ names: [String], then next: State) -> State {
+        if names.isEmpty { return grammar.literal("\"", then: grammar.stringRest(then: next)) }
         let free = grammar.reserve()
         let edges = grammar.plainCharacter(then: free)
         grammar.define(free, .bytes(edges + [grammar.edge("\"", next)]))

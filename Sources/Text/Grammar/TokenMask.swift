@@ -2,6 +2,8 @@
 package struct TokenMask: Sendable, Equatable {
     package private(set) var words: [UInt64]
 
+    init(words: [UInt64]) { self.words = words }
+
     package init(count: Int) { words = Array(repeating: 0, count: (count + 63) / 64) }
 
     package subscript(token: TokenID) -> Bool {

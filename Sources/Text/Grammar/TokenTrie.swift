@@ -72,6 +72,34 @@ package final class TokenTrie: Sendable {
         }
     }
 
+    /// The nodes, for as long as `body` runs.
+    struct Nodes {
+        let bytes: UnsafeBufferPointer<UInt8>
+        let depths: UnsafeBufferPointer<Int32>
+        let next: UnsafeBufferPointer<Int32>
+        let starts: UnsafeBufferPointer<Int32>
+        let tokens: UnsafeBufferPointer<TokenID>
+    }
+
+    func withNodes<Failure: Error>(
+        _ body: (Nodes) throws(Failure) -> Void
+    ) throws(Failure) {
+        try bytes.withUnsafeBufferPointer { (bytes) throws(Failure) in
+            try depths.withUnsafeBufferPointer { (depths) throws(Failure) in
+                try next.withUnsafeBufferPointer { (next) throws(Failure) in
+                    try starts.withUnsafeBufferPointer { (starts) throws(Failure) in
+                        try tokens.withUnsafeBufferPointer { (tokens) throws(Failure) in
+                            try body(
+                                Nodes(
+                                    bytes: bytes, depths: depths, next: next, starts: starts,
+                                    tokens: tokens))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The bytes that are a token of their own: texts made of them can always be spelled.
     var singleBytes: Set<UInt8> {
         Set(
