@@ -32,8 +32,9 @@ final class GrammarAutomaton {
     private var frameIDs: [Frame: Int32] = [:]
     private var places: [Place] = []
     private var placeIDs: [[Int32]: Position] = [:]
-    /// 256 positions for each position.
-    private var rows: [UnsafeMutablePointer<Position>] = []
+    /// 256 positions for each position: bare memory, because walks look at it for every byte.
+    private var rows = UnsafeMutablePointer<UnsafeMutablePointer<Position>>.allocate(capacity: 64)
+    private var rowCapacity = 64
 
     private(set) var start: Position = dead
 
@@ -44,7 +45,14 @@ final class GrammarAutomaton {
         start = try position(closing: root.map { [$0] } ?? [])
     }
 
-    deinit { for row in rows { row.deallocate() } }
+    deinit {
+        releaseRows()
+        rows.deallocate()
+    }
+
+    private func releaseRows() {
+        for index in places.indices { rows[index].deallocate() }
+    }
 
     /// Whether the bytes so far are a text of the grammar.
     func mayEnd(_ position: Position) -> Bool {
@@ -85,8 +93,8 @@ final class GrammarAutomaton {
         }
         let place = places[Int(position)]
         let old = frames
-        for row in rows { row.deallocate() }
-        (frames, frameIDs, places, placeIDs, rows) = ([], [:], [], [:], [])
+        releaseRows()
+        (frames, frameIDs, places, placeIDs) = ([], [:], [], [:])
         start = Self.dead
         return adopt(place, of: old)
     }
@@ -205,7 +213,14 @@ final class GrammarAutomaton {
         placeIDs[key] = position
         let row = UnsafeMutablePointer<Position>.allocate(capacity: 256)
         row.initialize(repeating: Self.unknown, count: 256)
-        rows.append(row)
+        if places.count > rowCapacity {
+            let more = UnsafeMutablePointer<UnsafeMutablePointer<Position>>.allocate(
+                capacity: 2 * rowCapacity)
+            more.moveInitialize(from: rows, count: rowCapacity)
+            rows.deallocate()
+            (rows, rowCapacity) = (more, 2 * rowCapacity)
+        }
+        rows.advanced(by: Int(position)).initialize(to: row)
         return position
     }
 
@@ -234,11 +249,16 @@ final class GrammarAutomaton {
         _ words: UnsafeMutableBufferPointer<UInt64>
     ) throws(ConstraintError) {
         var node = 0
-        while node < nodes.bytes.count {
+        let count = nodes.bytes.count
+        var rows = self.rows
+        while node < count {
             let depth = Int(nodes.depths[node])
             let position = stack[depth]
             var next = rows[Int(position)][Int(nodes.bytes[node])]
-            if next == Self.unknown { next = try step(position, nodes.bytes[node]) }
+            if next == Self.unknown {
+                next = try step(position, nodes.bytes[node])
+                rows = self.rows
+            }
             if next == Self.dead {
                 node = Int(nodes.next[node])
                 continue
