@@ -19,7 +19,8 @@ struct Interruption: Error {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
-                if requested.exchange(true, ordering: .relaxed) { exit(130) }
+                // At once: `exit` would take libtorch apart under the threads that compute with it.
+                if requested.exchange(true, ordering: .relaxed) { _exit(130) }
                 handler.withLock { $0 }?()
             }
             source.resume()

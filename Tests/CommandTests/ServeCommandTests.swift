@@ -71,7 +71,8 @@ private struct Client: Sendable {
 @Suite("minima serve", .serialized)
 struct ServeCommandTests {
     private func withServer(
-        _ arguments: [String] = [], _ body: (Client, pid_t) async throws -> Void
+        _ arguments: [String] = [], endsItself: Bool = false,
+        _ body: (Client, pid_t) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
@@ -85,7 +86,7 @@ struct ServeCommandTests {
             _ = try served.running.finish()
             throw error
         }
-        served.running.process.terminate()
+        if !endsItself { served.running.process.terminate() }
         let result = try served.running.finish()
         #expect(result.status == 0, "SIGTERM drains: \(result.errors)")
     }
@@ -172,9 +173,9 @@ struct ServeCommandTests {
         }
     }
 
-    @Test("the first SIGTERM lets requests finish, the second does not")
+    @Test("SIGTERM lets requests finish")
     func signals() async throws {
-        try await withServer { served, process in
+        try await withServer(endsItself: true) { served, process in
             async let answer = served.post(
                 "/v1/completions",
                 ["prompt": "a", "max_tokens": 400, "temperature": 0, "ignore_eos": true])
@@ -185,6 +186,31 @@ struct ServeCommandTests {
             let usage = try #require(object["usage"] as? [String: Int])
             #expect(usage["completion_tokens"] == 400)
         }
+    }
+
+    @Test("the second SIGTERM ends at once")
+    func secondSignal() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let served = try Served(in: Scratch(folder: folder))
+        let client = served.client
+        // It would go on for much longer.
+        let answer = Task {
+            _ = try await client.post(
+                "/v1/completions", ["prompt": "a", "max_tokens": 4000, "ignore_eos": true])
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        kill(served.running.process.processIdentifier, SIGTERM)
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(served.running.process.isRunning)
+        let start = Date()
+        kill(served.running.process.processIdentifier, SIGTERM)
+        let result = try served.running.finish()
+        #expect(result.status == 130)
+        #expect(Date().timeIntervalSince(start) < 2)
+        await #expect(throws: (any Error).self) { try await answer.value }
     }
 
     @Test("what cannot be served is said before a model is loaded")

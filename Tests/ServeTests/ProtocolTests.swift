@@ -127,7 +127,7 @@ struct ProtocolTests {
             let logprobs = try #require(choice["logprobs"] as? [String: Any])
             #expect(logprobs["token_logprobs"] as? [Double] == [-0.5, -0.5])
             let tokenizer = try Tokenizer(path: TestServer.tiny)
-            let text = try tokenizer.decode([100])
+            let text = try tokenizer.decode([1000])
             #expect(logprobs["tokens"] as? [String] == [text, text])
             #expect(logprobs["text_offset"] as? [Int] == [0, text.unicodeScalars.count])
             let top = try #require(logprobs["top_logprobs"] as? [[String: Double]])

@@ -95,9 +95,9 @@ final class ScriptedEngine: TokenEngine {
                     .likelihood(
                         id,
                         TokenLikelihood(
-                            chosen: .init(token: 100, logprob: -0.5),
+                            chosen: .init(token: 1000, logprob: -0.5),
                             top: (0..<top).map {
-                                .init(token: 100 + $0, logprob: -0.5 - Double($0))
+                                .init(token: 1000 + $0, logprob: -0.5 - Double($0))
                             }
                         )))
             }

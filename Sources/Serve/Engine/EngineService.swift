@@ -48,6 +48,9 @@ package final class EngineService: Sendable {
     private let pulse = Mutex(Pulse())
     private let bell = DispatchSemaphore(value: 0)
     private let deliveries = DispatchQueue(label: "minima.deliveries")
+    /// Steps whose news nobody has delivered yet; the engine waits for the rest of the program rather than run away from
+    /// it.
+    private let backlog = DispatchSemaphore(value: 64)
     private let metrics: Metrics
 
     package init(metrics: Metrics) { self.metrics = metrics }
@@ -173,7 +176,9 @@ package final class EngineService: Sendable {
             publish(engine)
             if !news.isEmpty {
                 let (news, time, tokens) = (news, ContinuousClock.now, engine.load.stepTokens)
+                backlog.wait()
                 deliveries.async {
+                    defer { self.backlog.signal() }
                     self.deliver(news, from: start, to: time)
                     self.metrics.observe(.iterationTokens, Double(tokens))
                 }
