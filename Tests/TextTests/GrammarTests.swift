@@ -224,7 +224,9 @@ struct GrammarTests {
             #expect(count > 100_000)
         }
         let best = try #require(times.min())
-        print("mask of \(trie.vocabularySize) tokens (\(trie.bytes.count) nodes) in an open string: \(best)")
+        print(
+            "mask of \(trie.vocabularySize) tokens (\(trie.bytes.count) nodes) in an open string: \(best)"
+        )
         // Ten times what it takes on one idle core: the machine may be busy.
         #expect(best < .milliseconds(30))
     }
@@ -263,7 +265,8 @@ enum Walk {
                 // Within a string its end, elsewhere that of an object or an array.
                 let marks = isInString(text) ? "\"" : "}]"
                 let closing = allowed.first {
-                    trie.text(of: $0).count == 1 && marks.utf8.contains(trie.text(of: $0).first ?? 0)
+                    trie.text(of: $0).count == 1
+                        && marks.utf8.contains(trie.text(of: $0).first ?? 0)
                 }
                 token = closing ?? token
             }

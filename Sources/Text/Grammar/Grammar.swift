@@ -35,6 +35,9 @@ package struct Grammar: Sendable {
 
     static let unreachable = Int32.max
 
+    /// Rules of one character of a set, which patterns and keys call for again and again.
+    private var characterRules: [Pattern.CharacterSet: Int] = [:]
+
     // MARK: Making
 
     mutating func add(_ node: Node) -> State {
@@ -62,6 +65,19 @@ package struct Grammar: Sendable {
 
     mutating func bytes(_ ranges: [ClosedRange<UInt8>], then next: State) -> State {
         add(.bytes(ranges.map { Edge(low: $0.lowerBound, high: $0.upperBound, target: next) }))
+    }
+
+    /// One character of a set within a JSON string.
+    mutating func character(of set: Pattern.CharacterSet, then next: State) -> State {
+        if let rule = characterRules[set] {
+            return add(.call(rule: rule, next: next, nests: false))
+        }
+        let rule = self.rule { grammar, end in
+            let edges = grammar.characters(set, then: end)
+            return grammar.add(.bytes(edges))
+        }
+        characterRules[set] = rule
+        return add(.call(rule: rule, next: next, nests: false))
     }
 
     mutating func literal(_ text: some BidirectionalCollection<UInt8>, then next: State) -> State {

@@ -84,8 +84,7 @@ struct PatternAutomaton {
             if maximum == nil || length < limit {
                 for step in states[state].steps {
                     let target = place(step.target, min(length + 1, limit), &grammar)
-                    let edges = grammar.characters(step.set, then: target)
-                    if !edges.isEmpty { targets.append(grammar.add(.bytes(edges))) }
+                    targets.append(grammar.character(of: step.set, then: target))
                 }
             }
             if let here = made[state * (limit + 1) + length] {

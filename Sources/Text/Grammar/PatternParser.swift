@@ -7,7 +7,7 @@ indirect enum Pattern {
     case repetition(Pattern, minimum: Int, maximum: Int?)
 
     /// Code points as ranges in order that do not touch.
-    struct CharacterSet: Equatable {
+    struct CharacterSet: Hashable {
         private(set) var ranges: [ClosedRange<UInt32>]
 
         static let all = CharacterSet([0...0x10FFFF])

@@ -105,22 +105,24 @@ extension SchemaCompiler {
     ) -> State {
         var groups: [Unicode.Scalar: [[Unicode.Scalar]]] = [:]
         for name in names where name.count > depth { groups[name[depth], default: []].append(name) }
-        var edges: [Grammar.Edge] = []
+        var branches: [State] = []
         for (scalar, group) in groups.sorted(by: { $0.key < $1.key }) {
             let rest = keyRest(group, from: depth + 1, free: free, then: next)
-            edges += plainCharacters(.init([scalar.value...scalar.value]), then: rest)
+            branches.append(plainCharacter(.init([scalar.value...scalar.value]), then: rest))
         }
         let taken = Pattern.CharacterSet(groups.keys.map { $0.value...$0.value })
-        edges += plainCharacters(taken.complement(), then: free)
-        if !names.contains(where: { $0.count == depth }) { edges.append(grammar.edge("\"", next)) }
-        return grammar.add(.bytes(edges))
+        branches.append(plainCharacter(taken.complement(), then: free))
+        if !names.contains(where: { $0.count == depth }) {
+            branches.append(grammar.literal("\"", then: next))
+        }
+        return grammar.add(.split(branches))
     }
 
-    private mutating func plainCharacters(
+    private mutating func plainCharacter(
         _ set: Pattern.CharacterSet, then next: State
-    ) -> [Grammar.Edge] {
+    ) -> State {
         let escaped = Pattern.CharacterSet([0...0x1F, 0x22...0x22, 0x5C...0x5C])
-        return grammar.characters(escaped.complement(in: set), then: next)
+        return grammar.character(of: escaped.complement(in: set), then: next)
     }
 
     // MARK: oneOf
