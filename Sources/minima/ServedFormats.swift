@@ -1,4 +1,3 @@
-import Serve
 import Synchronization
 import Text
 

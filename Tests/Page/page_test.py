@@ -110,6 +110,7 @@ def faults(browser, server):
     browser.wait(f"{LAST}.querySelector('.fault')?.textContent.includes('(429, try again in 7 s)')")
     send(browser, "break")
     browser.wait(f"{LAST}.querySelector('.fault')?.textContent.includes('The engine failed in this step.')")
+    check(len(server.requests[-1][1]["messages"]) == 1, "a question that was refused is not sent again")
     check(len(browser.evaluate(f"{LAST}.querySelector('.text').textContent")) == 20, "what came before the fault stays")
     requests = len(server.requests)
     browser.evaluate("document.querySelector('#fields').elements.temperature.value = '3'")
