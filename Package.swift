@@ -91,7 +91,10 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            ], resources: [.embedInCode("Resources/openapi.json")],
+            ],
+            resources: [
+                .embedInCode("Resources/openapi.json"), .embedInCode("Page/page.html"),
+            ],
             swiftSettings: swiftSettings),
         target(
             "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),

@@ -128,8 +128,11 @@ struct ServeCommand: ParsableCommand {
             beginToken: configuration.beginToken ?? configuration.endTokens.first,
             created: Int(Date().timeIntervalSince1970))
         if let template { served.render = { try template.render($0) } }
+        let formats = ServedFormats(tokenizer)
+        served.constrain = { try formats.constraint(for: $0) }
         let server = try Server(
-            served, options(keys), logger: logger, onRunning: announce(served.name))
+            served, options(keys), page: Page.html, logger: logger, onRunning: announce(served.name)
+        )
         Interruption.onRequest { Task { await server.drain() } }
         let fault = Mutex<(any Error)?>(nil)
         Task.detached {

@@ -173,6 +173,56 @@ struct ServeCommandTests {
         }
     }
 
+    @Test("a response format holds the answer to JSON, whatever the model would say")
+    func responseFormats() async throws {
+        let schema: [String: Any] = [
+            "type": "object", "additionalProperties": false, "required": ["name", "years", "kind"],
+            "properties": [
+                "name": ["type": "string", "maxLength": 12],
+                "years": ["type": "array", "items": ["type": "integer"], "maxItems": 3],
+                "kind": ["enum": ["lighthouse", "ship"]],
+            ],
+        ]
+        let format: [String: Any] = [
+            "type": "json_schema", "json_schema": ["name": "x", "schema": schema],
+        ]
+        let message = ["role": "user", "content": "Tell me about the old lighthouse."]
+        try await withServer { served, _ in
+            for seed in 1...3 {
+                let (status, answer) = try await served.post(
+                    "/v1/chat/completions",
+                    [
+                        "messages": [message], "response_format": format, "seed": seed,
+                        "max_tokens": 300,
+                    ])
+                #expect(status == 200)
+                let choice = try #require((answer["choices"] as? [[String: Any]])?.first)
+                #expect(choice["finish_reason"] as? String == "stop")
+                let text = try #require(
+                    (choice["message"] as? [String: Any])?["content"] as? String)
+                let value =
+                    try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+                let object = try #require(value)
+                #expect(object.keys.sorted() == ["kind", "name", "years"])
+                #expect((object["name"] as? String).map { $0.unicodeScalars.count <= 12 } == true)
+                #expect((object["years"] as? [Int]).map { $0.count <= 3 } == true)
+                #expect(["lighthouse", "ship"].contains(object["kind"] as? String))
+            }
+            let (status, refusal) = try await served.post(
+                "/v1/chat/completions",
+                [
+                    "messages": [message],
+                    "response_format": [
+                        "type": "json_schema",
+                        "json_schema": ["name": "x", "schema": ["not": [:] as [String: Any]]],
+                    ],
+                ])
+            #expect(status == 400)
+            let error = try #require(refusal["error"] as? [String: Any])
+            #expect((error["message"] as? String)?.contains("the keyword 'not'") == true)
+        }
+    }
+
     @Test("SIGTERM lets requests finish")
     func signals() async throws {
         try await withServer(endsItself: true) { served, process in

@@ -65,11 +65,14 @@ struct ChatTemplateBoundsTests {
             String(repeating: "(", count: count) + String(repeating: ")", count: count),
             String(repeating: "[", count: count) + String(repeating: "]", count: count),
             String(repeating: "{'a':", count: count) + String(repeating: "}", count: count),
-            String(repeating: "not ", count: count) + "1", String(repeating: "-", count: count) + "1",
-            "1" + String(repeating: " + 1", count: count), "1" + String(repeating: ".a", count: count),
+            String(repeating: "not ", count: count) + "1",
+            String(repeating: "-", count: count) + "1",
+            "1" + String(repeating: " + 1", count: count),
+            "1" + String(repeating: ".a", count: count),
             "1" + String(repeating: " | upper", count: count),
             "1" + String(repeating: " if 1 else 1", count: count),
-            "a" + String(repeating: "(1)", count: count), "a" + String(repeating: "[1]", count: count),
+            "a" + String(repeating: "(1)", count: count),
+            "a" + String(repeating: "[1]", count: count),
             "1" + String(repeating: " and 1", count: count),
         ]
         for source in sources {
@@ -167,10 +170,14 @@ struct ChatTemplateBoundsTests {
     }
 
     private static let fragments = [
-        "{{", "}}", "{%", "%}", "{#", "#}", "-%}", "{%-", "|", "is", "not", "[", "]", "(", ")", "{", "}",
-        "loop", "messages", "for x in messages", "endfor", "if", "endif", "else", "~", "**", "//", "1e9",
-        "99999999999999999999", "'", "\"", "\\", "namespace(a=1)", "[::-1]", "* 1000", "tojson", "recursive",
-        "loop(messages)", "range(9)", "caller()", "\u{0}", "é", "{% raw %}", "{% break %}", "{% macro m(a) %}",
+        "{{", "}}", "{%", "%}", "{#", "#}", "-%}", "{%-", "|", "is", "not", "[", "]", "(", ")", "{",
+        "}",
+        "loop", "messages", "for x in messages", "endfor", "if", "endif", "else", "~", "**", "//",
+        "1e9",
+        "99999999999999999999", "'", "\"", "\\", "namespace(a=1)", "[::-1]", "* 1000", "tojson",
+        "recursive",
+        "loop(messages)", "range(9)", "caller()", "\u{0}", "é", "{% raw %}", "{% break %}",
+        "{% macro m(a) %}",
         "{% endmacro %}", "{% set x = x ~ x %}", ".items()", "__class__", "%", ":",
     ].map { Array($0.utf8) }
 
@@ -227,7 +234,9 @@ struct CheckpointTemplateTests {
         ])
         let bare = try folder(["config.json": "{}"])
         defer {
-            for path in [one, list, file, bare] { try? FileManager.default.removeItem(atPath: path) }
+            for path in [one, list, file, bare] {
+                try? FileManager.default.removeItem(atPath: path)
+            }
         }
         let first = try CheckpointTemplates(folder: one)
         #expect(first.source(hasTools: true) == "A" && first.source(hasTools: false) == "A")
@@ -242,7 +251,8 @@ struct CheckpointTemplateTests {
         #expect(none.source(hasTools: false) == nil && none.specialTokens.isEmpty)
     }
 
-    @Test("what is no template is refused", arguments: ["[]", "3", #"[{"name": "a"}]"#, "{", "true"])
+    @Test(
+        "what is no template is refused", arguments: ["[]", "3", #"[{"name": "a"}]"#, "{", "true"])
     func broken(value: String) throws {
         let path = try folder(["tokenizer_config.json": #"{"chat_template": \#(value)}"#])
         defer { try? FileManager.default.removeItem(atPath: path) }

@@ -112,7 +112,8 @@ enum TemplateCases {
                 if case .raised = error.fault { return "raised \(error)" }
                 return nil
             }
-            return "failed: \(error), instead of \(expected["text"]?.string?.debugDescription ?? "")"
+            return
+                "failed: \(error), instead of \(expected["text"]?.string?.debugDescription ?? "")"
         }
     }
 }

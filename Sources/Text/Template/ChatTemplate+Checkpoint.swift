@@ -23,7 +23,8 @@ package struct CheckpointTemplates: Sendable {
                     file: "\(folder)/tokenizer_config.json",
                     cause: "byte \(error.offset): \(error.cause)")
             }
-            sources = try Self.sources(root["chat_template"], file: "\(folder)/tokenizer_config.json")
+            sources = try Self.sources(
+                root["chat_template"], file: "\(folder)/tokenizer_config.json")
             for name in Self.tokenNames {
                 let token = root[name]
                 if let text = token?.string ?? token?["content"]?.string {

@@ -69,7 +69,8 @@ struct TemplateStatement: Sendable {
     indirect enum Kind: Sendable {
         case text(TemplateText)
         case output(TemplateExpression)
-        case branches([(condition: TemplateExpression, body: [TemplateStatement])],
+        case branches(
+            [(condition: TemplateExpression, body: [TemplateStatement])],
             otherwise: [TemplateStatement])
         case loop(Loop)
         case set(Target, TemplateExpression)

@@ -154,7 +154,8 @@ extension TemplateInterpreter {
             let rest = generator.rest()
             try charge(rest.count)
             return rest
-        case .loop(let loop): return Array(loop.elements[min(loop.index + 1, loop.elements.count)...])
+        case .loop(let loop):
+            return Array(loop.elements[min(loop.index + 1, loop.elements.count)...])
         case .undefined: return []
         default: throw .type("a \(value.typeName) has no elements to go through")
         }

@@ -129,7 +129,8 @@ extension TemplateInterpreter {
         let length = try bound[0].integer("length") ?? 255
         let end = try bound[2].text("end") ?? TemplateText("...")
         let leeway = try bound[3].integer("leeway") ?? 5
-        guard length >= end.count, length <= limits.bytes, (0...limits.bytes).contains(leeway) else {
+        guard length >= end.count, length <= limits.bytes, (0...limits.bytes).contains(leeway)
+        else {
             throw .type("'truncate' to \(length) characters, with \(end.count) for the end")
         }
         let scalars = text.scalars

@@ -1,7 +1,8 @@
 /// Filters that go through the elements of a value.
 extension TemplateInterpreter {
     static let listFilters: Set<String> = [
-        "attr", "batch", "dictsort", "first", "groupby", "items", "join", "last", "list", "map", "max",
+        "attr", "batch", "dictsort", "first", "groupby", "items", "join", "last", "list", "map",
+        "max",
         "min", "reject", "rejectattr", "reverse", "select", "selectattr", "slice", "sort", "sum",
         "unique",
     ]
@@ -44,7 +45,8 @@ extension TemplateInterpreter {
         .generator(try TemplateGenerator(elements))
     }
 
-    private func end(_ name: String, _ value: TemplateValue) throws(TemplateFault) -> TemplateValue {
+    private func end(_ name: String, _ value: TemplateValue) throws(TemplateFault) -> TemplateValue
+    {
         let none = TemplateValue.undefined(.init(message: "'\(name)' of nothing"))
         switch value {
         case .generator(let generator) where name == "first": return generator.next() ?? none

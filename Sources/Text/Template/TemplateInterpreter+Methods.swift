@@ -2,7 +2,8 @@
 /// and refused.
 extension TemplateInterpreter {
     private static let textMethods: Set<String> = [
-        "upper", "lower", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip",
+        "upper", "lower", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip",
+        "rstrip",
         "split", "rsplit", "splitlines", "partition", "rpartition", "join", "replace", "startswith",
         "endswith", "removeprefix", "removesuffix", "find", "rfind", "index", "rindex", "count",
         "isdigit", "isdecimal", "isnumeric", "isalpha", "isalnum", "isspace", "islower", "isupper",
@@ -97,7 +98,9 @@ extension TemplateInterpreter {
     ) throws(TemplateFault) -> TemplateValue {
         let values = arguments.positional
         if name == "cycle" {
-            guard !values.isEmpty else { throw .type("loop.cycle needs something to cycle through") }
+            guard !values.isEmpty else {
+                throw .type("loop.cycle needs something to cycle through")
+            }
             return values[loop.index % values.count]
         }
         let last = loop.lastChecked

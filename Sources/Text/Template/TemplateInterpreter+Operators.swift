@@ -241,7 +241,9 @@ extension TemplateInterpreter {
                     result = try whole(result.multipliedReportingOverflow(by: factor))
                 }
                 exponent >>= 1
-                if exponent > 0 { factor = try whole(factor.multipliedReportingOverflow(by: factor)) }
+                if exponent > 0 {
+                    factor = try whole(factor.multipliedReportingOverflow(by: factor))
+                }
             }
             return .int(result)
         }

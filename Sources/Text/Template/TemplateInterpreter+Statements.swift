@@ -33,7 +33,9 @@ extension TemplateInterpreter {
         case .with(let values, let body):
             // Values are evaluated outside of the new scope.
             var assigned: [(TemplateStatement.Target, TemplateValue)] = []
-            for (target, expression) in values { assigned.append((target, try evaluate(expression))) }
+            for (target, expression) in values {
+                assigned.append((target, try evaluate(expression)))
+            }
             return try within(TemplateScope(in: scope)) { () throws(TemplateFault) in
                 for (target, value) in assigned { try assign(value, to: target) }
                 return try execute(body)

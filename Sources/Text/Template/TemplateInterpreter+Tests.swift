@@ -31,7 +31,8 @@ extension TemplateInterpreter {
     ]
 
     private static let tests: Set<String> = [
-        "boolean", "callable", "defined", "divisibleby", "escaped", "even", "false", "filter", "float",
+        "boolean", "callable", "defined", "divisibleby", "escaped", "even", "false", "filter",
+        "float",
         "integer", "iterable", "lower", "mapping", "none", "number", "odd", "sameas", "sequence",
         "string", "test", "true", "undefined", "upper",
     ]

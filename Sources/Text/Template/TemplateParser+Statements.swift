@@ -143,7 +143,8 @@ extension TemplateParser {
 
     // MARK: Macros
 
-    private mutating func parseMacro(name: String) throws(TemplateError) -> TemplateStatement.Macro {
+    private mutating func parseMacro(name: String) throws(TemplateError) -> TemplateStatement.Macro
+    {
         let parameters = try parseParameters()
         let start = position
         let body = try parseBlock("endmacro")
@@ -183,7 +184,8 @@ extension TemplateParser {
         return parameters
     }
 
-    private mutating func parseCallBlock(line: Int) throws(TemplateError) -> TemplateStatement.Kind {
+    private mutating func parseCallBlock(line: Int) throws(TemplateError) -> TemplateStatement.Kind
+    {
         let parameters = isAt(.leftParenthesis) ? try parseParameters() : []
         let call = try parseExpression()
         guard case .call = call.kind else { throw failure("a call was expected", line: line) }
