@@ -34,6 +34,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift.git", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", exact: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", exact: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types.git", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle.git", exact: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "CTorch", path: "native"),
@@ -70,6 +77,25 @@ let package = Package(
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
             ]),
+        // HTTP in, tokens out: it imports no tensor target.
+        .target(
+            name: "Serve",
+            dependencies: [
+                "Text",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: [
+                .embedInCode("Resources/openapi.json"), .embedInCode("Page/page.html"),
+            ],
+            swiftSettings: swiftSettings),
         target(
             "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         target(
@@ -83,8 +109,9 @@ let package = Package(
             name: "minima",
             dependencies: [
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
-                "Analyze", "Compress", "Heal", "Generate", "Evaluate", "Compare", "Report",
+                "Analyze", "Compress", "Heal", "Generate", "Serve", "Evaluate", "Compare", "Report",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: swiftSettings),
 
@@ -104,6 +131,14 @@ let package = Package(
             [
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
+            ]),
+        tests(
+            of: "Serve",
+            [
+                "Text", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         tests(
             of: "Evaluate",

@@ -10,6 +10,10 @@ package struct Generator {
         package var stops: [String] = []
         /// Whether an end-of-text token ends generation.
         package var endsAtEndOfText = true
+        /// Tokens that end generation as well; like an end-of-text token they are not part of the result.
+        package var stopTokens: Set<Int> = []
+        /// What the text may consist of.
+        package var constraint: (any TokenConstraint)?
 
         package init() {}
     }
@@ -68,6 +72,7 @@ package struct Generator {
             for event in engine.step() {
                 switch event {
                 case .text(_, let piece, _): try emit(piece)
+                case .started, .logprobs: break
                 case .finished(_, let result): return result
                 case .failed(_, let error): throw error
                 }

@@ -26,7 +26,8 @@ struct Minima: ParsableCommand {
             QuantizeCommand.self,
             HealCommand.self, PretrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ReportCommand.self, PredictorCommand.self,
-            GenerateCommand.self, RunCommand.self, ExportCommand.self, BenchCommand.self,
+            GenerateCommand.self, ServeCommand.self, RunCommand.self, ExportCommand.self,
+            BenchCommand.self,
         ])
 
     static let version = "0.1.0"

@@ -28,7 +28,7 @@ enum TestData {
             required: "MINIMA_REQUIRE_REFERENCE")
 
     /// Whether `path` is there. If it is required the answer is yes: the tests then run and fail.
-    private static func available(_ path: String, variable: String, required: String) -> Bool {
+    static func available(_ path: String, variable: String, required: String) -> Bool {
         if FileManager.default.fileExists(atPath: path) || environment[required] == "1" {
             return true
         }

@@ -9,8 +9,12 @@ import Text
 package final class Engine {
     /// What became of a request in a step.
     package enum Event: Sendable {
+        /// It has left the queue.
+        case started(RequestID)
         /// Text that is certain to be part of the answer, and the tokens that it has so far.
         case text(RequestID, String, tokens: Int)
+        /// Of the next token, where log-probabilities were asked for; its text may come with a later event.
+        case logprobs(RequestID, TokenLogprobs)
         case finished(RequestID, Generator.Result)
         /// It ended without an answer; others are not concerned.
         case failed(RequestID, any Error)
@@ -21,18 +25,23 @@ package final class Engine {
         var decoder: StreamingDecoder
         var scanner: StopScanner
         let endTokens: Set<Int>
+        var isStarted = false
         var tokens: [Int] = []
         var text = ""
 
-        mutating func choose(_ prediction: Prediction) throws -> Int {
+        mutating func choose(_ prediction: Prediction) throws -> (Int, TokenLogprobs?) {
             switch prediction {
             case .token(let token):
                 sampler.accept(token)
-                return token
+                return (token, nil)
             case .notFinite: throw GenerateError.notFinite
             case .logits(let logits):
                 guard logits.allSatisfy(\.isFinite) else { throw GenerateError.notFinite }
-                return sampler.next(logits)
+                let token = sampler.next(logits)
+                return (
+                    token,
+                    sampler.reportedTokens.map { TokenLogprobs(of: token, logits, top: $0) }
+                )
             }
         }
 
@@ -56,9 +65,11 @@ package final class Engine {
     package let configuration: ModelConfiguration
     private let tokenizer: Tokenizer
     private let runner: any StepRunner
-    private(set) var scheduler: Scheduler
+    package private(set) var scheduler: Scheduler
     private var answers: [RequestID: Answer] = [:]
     private var lastID = 0
+    /// Tokens that went through the model in the last step.
+    package private(set) var stepTokens = 0
 
     package init(
         _ runner: any StepRunner, _ configuration: ModelConfiguration, tokenizer: Tokenizer,
@@ -90,7 +101,10 @@ package final class Engine {
     ///   - options: for a token at least.
     package func submit(_ prompt: [Int], _ options: Generator.Options) throws -> RequestID {
         try Self.check(prompt, configuration)
-        var sampler = try Sampler(options.sampling)
+        let endTokens = options.stopTokens.union(
+            options.endsAtEndOfText ? configuration.endTokens : [])
+        var sampler = try Sampler(
+            options.sampling, constraint: options.constraint, endTokens: endTokens)
         sampler.observe(prompt)
         let id = RequestID(lastID + 1)
         try scheduler.add(
@@ -100,7 +114,7 @@ package final class Engine {
         answers[id] = Answer(
             sampler: sampler, decoder: StreamingDecoder(tokenizer),
             scanner: StopScanner(options.stops),
-            endTokens: options.endsAtEndOfText ? Set(configuration.endTokens) : [])
+            endTokens: endTokens)
         return id
     }
 
@@ -113,27 +127,36 @@ package final class Engine {
     /// Computes one step. What fails in it fails the requests that were part of it, and no others.
     package func step() -> [Event] {
         guard let step = scheduler.next() else { return [] }
+        stepTokens = step.tokens
+        var events: [Event] = []
+        for item in step.items where answers[item.request]?.isStarted == false {
+            answers[item.request]?.isStarted = true
+            events.append(.started(item.request))
+        }
         let predictions: [RequestID: Prediction]
         do {
             predictions = try self.predictions(of: step)
         } catch {
             scheduler.abandon()
-            return step.items.map { fail($0.request, error) }
+            return events + step.items.map { fail($0.request, error) }
         }
-        var (events, predicted) = ([Event](), [RequestID: Int32]())
+        var predicted: [RequestID: Int32] = [:]
         for (id, prediction) in predictions.sorted(by: { $0.key < $1.key }) {
             do {
-                guard let token = try answers[id]?.choose(prediction) else { continue }
+                guard let (token, logprobs) = try answers[id]?.choose(prediction) else { continue }
                 if answers[id]?.endTokens.contains(token) == true {
                     events += finish(id, .stop)
                     continue
                 }
+                if let logprobs { events.append(.logprobs(id, logprobs)) }
                 predicted[id] = Int32(token)
                 guard let piece = try answers[id]?.admit(token), let answer = answers[id] else {
                     continue
                 }
                 if !piece.isEmpty { events.append(.text(id, piece, tokens: answer.tokens.count)) }
-                if answer.scanner.isStopped { events += finish(id, .stop) }
+                if answer.scanner.isStopped || answer.sampler.isComplete {
+                    events += finish(id, .stop)
+                }
             } catch {
                 events.append(fail(id, error))
             }

@@ -1,0 +1,69 @@
+import NIOCore
+import Text
+
+/// How an endpoint words what the engine says: one piece at a time, or all of it.
+protocol AnswerFormat: Sendable {
+    /// What a stream begins with.
+    mutating func open(into buffer: inout ByteBuffer)
+    /// A piece of a stream.
+    mutating func write(_ piece: Mailbox.Delivery, into buffer: inout ByteBuffer)
+    /// What a stream ends with.
+    mutating func close(into buffer: inout ByteBuffer)
+    /// An answer that does not stream.
+    func whole(_ answers: [Answer], into buffer: inout ByteBuffer)
+}
+
+/// A choice that has ended.
+struct Answer: Sendable {
+    var text = ""
+    var tokens = 0
+    var likelihoods: [TokenLikelihood] = []
+    var end: FinishReason = .length
+
+    mutating func append(_ piece: Mailbox.Delivery) {
+        text += piece.text
+        tokens = piece.tokens
+        likelihoods += piece.likelihoods
+        if let end = piece.end { self.end = end }
+    }
+}
+
+/// What all of a request's answers say of themselves.
+struct AnswerHead: Sendable {
+    let id: String
+    /// Seconds since 1970.
+    let created: Int
+    let model: ServedModel
+    let request: GenerationRequest
+
+    /// `"id":…,"object":…,"created":…,"model":…`
+    func fields(object: String) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        buffer.writeStaticString("{\"id\":")
+        buffer.writeJSON(id)
+        buffer.writeStaticString(",\"object\":")
+        buffer.writeJSON(object)
+        buffer.writeString(",\"created\":\(created),\"model\":")
+        buffer.writeJSON(model.name)
+        return buffer
+    }
+
+    /// `"usage":{…}`
+    func writeUsage(_ answerTokens: Int, into buffer: inout ByteBuffer) {
+        let prompt = request.promptTokens
+        buffer.writeString(
+            "\"usage\":{\"prompt_tokens\":\(prompt),\"completion_tokens\":\(answerTokens),\"total_tokens\":\(prompt + answerTokens)}"
+        )
+    }
+
+    /// A token's own text, and its bytes, which may be a part of a character.
+    func token(_ id: Int) -> (text: String, bytes: [UInt8]) {
+        let bytes = TokenID(exactly: id).flatMap(model.tokenizer.bytes(of:)) ?? []
+        return (String(decoding: bytes, as: UTF8.self), bytes)
+    }
+}
+
+extension ByteBuffer {
+    static let eventStart: StaticString = "data: "
+    static let eventEnd: StaticString = "\n\n"
+}

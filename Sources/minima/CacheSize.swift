@@ -1,0 +1,58 @@
+import Artifacts
+import Evaluate
+import Foundation
+import Generate
+import Models
+import Tensors
+
+/// How many tokens a server keeps keys and values of.
+struct CacheSize {
+    let blocks: Int
+
+    var tokens: Int { blocks * Executor.blockTokens }
+
+    /// - Parameters:
+    ///   - tokens: as asked for; `nil` takes what there is room for.
+    ///   - share: of the memory that is free before the model is loaded; what weights and steps leave of it holds caches.
+    ///   - sequences: answers at once; more than all of them can use is never taken.
+    init(
+        _ source: WeightSource, _ configuration: ModelConfiguration, as type: ElementType,
+        cache: ElementType?, on device: Device, tokens: Int?, share: Double, sequences: Int,
+        stepTokens: Int
+    ) throws {
+        let each = (configuration.maxPositions + Executor.blockTokens - 1) / Executor.blockTokens
+        let (most, overflow) = each.multipliedReportingOverflow(by: sequences)
+        let wanted = tokens.map { ($0 + Executor.blockTokens - 1) / Executor.blockTokens }
+        let need = try BenchmarkMemory(
+            source, configuration, as: type, cache: cache, on: device,
+            for: .init(
+                sequences: 0, tokens: 1, stepTokens: stepTokens, predictions: sequences))
+        let available = try BenchmarkMemory.available(on: device)
+        let block = PagedCache.byteCount(
+            configuration, blocks: 1, blockTokens: Executor.blockTokens,
+            as: cache ?? Executor.cacheType(type, on: device))
+        let room = (Int(Double(available) * share) - need.total) / block
+        let blocks = wanted ?? min(overflow ? .max : most, room)
+        guard blocks > 0, blocks <= room else {
+            throw TooLittleMemory(
+                need: need, blocks: max(1, wanted ?? 1), blockBytes: block, available: available,
+                share: share, device: device)
+        }
+        self.blocks = blocks
+    }
+}
+
+private struct TooLittleMemory: Error, CustomStringConvertible {
+    let need: BenchmarkMemory
+    let blocks: Int
+    let blockBytes: Int
+    let available: Int
+    let share: Double
+    let device: Device
+
+    var description: String {
+        func words(_ bytes: Double) -> String { String(format: "%.2f GiB", bytes / 0x1p30) }
+        return
+            "\(words(Double(need.weights))) of weights, \(words(Double(need.working))) to work in and \(words(Double(blocks) * Double(blockBytes))) of keys and values do not fit: \(device) has \(words(Double(available))) free, of which \(share.formatted()) may be taken"
+    }
+}

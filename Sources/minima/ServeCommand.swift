@@ -1,0 +1,204 @@
+import ArgumentParser
+import Artifacts
+import Foundation
+import Generate
+import Logging
+import Models
+import Serve
+import Synchronization
+import Tensors
+import Text
+
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve a model, dense or compressed, through OpenAI's interface.",
+        discussion: """
+            Completions, chats and responses, streamed or whole, for any number of clients at once; \
+            /openapi.json describes it all, /metrics is for Prometheus, /health for whoever restarts \
+            servers. The first SIGTERM lets running requests finish and nobody in, the second ends at once.
+
+              minima serve Models/tiny
+              minima serve MODEL --host 0.0.0.0 --api-key-file keys.txt --tls-cert chain.pem --tls-key key.pem
+              curl localhost:8000/v1/completions -H 'Content-Type: application/json' -d '{"prompt": "The history of", "max_tokens": 40}'
+            """)
+
+    @Argument(help: "Folder of the model.", completion: .directory)
+    var model: String
+
+    @Option(help: "Name that clients call the model by. Default: its folder's.")
+    var name: String?
+
+    @Option(help: "Address to listen at.")
+    var host = "127.0.0.1"
+
+    @Option(help: "Port to listen at; 0 takes a free one.")
+    var port = 8000
+
+    @Option(help: "File of keys, one per line, that let clients in. Default: no key is needed.")
+    var apiKeyFile: String?
+
+    @Option(help: "Certificates for TLS, PEM.", completion: .file())
+    var tlsCert: String?
+
+    @Option(help: "Key of the certificate, PEM.", completion: .file())
+    var tlsKey: String?
+
+    @Option(help: "Answers that are computed at once.")
+    var maxConcurrency = 64
+
+    @Option(help: "Answers that wait; more are refused with status 429.")
+    var maxQueue = 256
+
+    @Option(help: "Seconds that a request may take.")
+    var timeout = 600
+
+    @Option(help: "Seconds that a step may take before /health says that the engine is broken.")
+    var stepTimeout = 60
+
+    @Option(help: "Bytes of a request's body at most.")
+    var maxBody = 4 << 20
+
+    @Option(help: "Open connections at most; others wait to be accepted.")
+    var maxConnections = 1_024
+
+    @Option(help: "Type of cached keys and values: bf16 or fp8. A CPU keeps float32.")
+    var kv: CacheKind?
+
+    @Option(
+        help:
+            "Tokens that keys and values are cached of, all requests together. Default: what --gpu-memory leaves room for."
+    )
+    var cacheTokens: Int?
+
+    @Option(help: "Tokens of a prompt and its answer at most. Default: the model's context.")
+    var maxContext: Int?
+
+    @Option(
+        help:
+            "Share of the free memory that weights and caches may take. Default: 0.9 on a GPU, 0.25 on a CPU."
+    )
+    var gpuMemory: Double?
+
+    @Option(
+        help:
+            "Type to compute in: float32 or bfloat16. Default: float32 on the CPU, bfloat16 on a GPU."
+    )
+    var dtype: ComputeType?
+
+    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        for (name, value, range) in [
+            ("port", port, 0...65_535), ("max-concurrency", maxConcurrency, 1...4_096),
+            ("max-queue", maxQueue, 0...1 << 20), ("timeout", timeout, 1...86_400),
+            ("step-timeout", stepTimeout, 1...86_400), ("max-body", maxBody, 1_024...1 << 30),
+            ("max-connections", maxConnections, 1...65_536),
+            ("cache-tokens", cacheTokens ?? 64, 64...1 << 30),
+            ("max-context", maxContext ?? 2, 2...1 << 30),
+        ] where !range.contains(value) {
+            throw ValidationError(
+                "--\(name) must be from \(range.lowerBound) to \(range.upperBound)")
+        }
+        guard (tlsCert == nil) == (tlsKey == nil) else {
+            throw ValidationError("--tls-cert and --tls-key go together")
+        }
+        if let gpuMemory, !(gpuMemory > 0 && gpuMemory <= 1) {
+            throw ValidationError("--gpu-memory must be above 0 and at most 1")
+        }
+    }
+
+    func run() throws {
+        // What costs nothing to find out comes before what takes minutes.
+        let keys = try apiKeyFile.map { try APIKeys(file: $0) }
+        let device = try compute.resolve()
+        if kv != nil, device == .cpu {
+            throw ValidationError("--kv is for a GPU: a CPU keeps keys and values in float32")
+        }
+        let tokenizer = try Tokenizer(path: model)
+        let configuration = try ModelConfiguration(folder: model)
+        let template = try ServedTemplate(folder: model)
+        let (engine, cache) = try engine(configuration, tokenizer, on: device)
+        var served = ServedModel(
+            name: name ?? URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent,
+            tokenizer: tokenizer,
+            contextLength: min(configuration.maxPositions, maxContext ?? .max),
+            vocabularySize: configuration.vocabularySize, cacheTokens: cache.tokens,
+            beginToken: configuration.beginToken ?? configuration.endTokens.first,
+            created: Int(Date().timeIntervalSince1970))
+        if let template { served.render = { try template.render($0) } }
+        let formats = ServedFormats(tokenizer)
+        served.constrain = { try formats.constraint(for: $0) }
+        let server = try Server(
+            served, options(keys), page: Page.html, logger: logger, onRunning: announce(served.name)
+        )
+        Interruption.onRequest { Task { await server.drain() } }
+        let fault = Mutex<(any Error)?>(nil)
+        Task.detached {
+            do { try await server.run() } catch { fault.withLock { $0 = error } }
+            server.engine.stop()
+        }
+        withoutGradients { server.engine.run(ServedEngine(engine)) }
+        if let fault = fault.withLock({ $0 }) { throw fault }
+    }
+
+    private func engine(
+        _ configuration: ModelConfiguration, _ tokenizer: Tokenizer, on device: Device
+    ) throws -> (Engine, CacheSize) {
+        var limits = Scheduler.Limits()
+        limits.requests = maxConcurrency
+        limits.stepTokens = max(limits.stepTokens, maxConcurrency)
+        // The server itself refuses what is too much.
+        limits.waiting = .max
+        let type = dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
+        let checkpoint = try Checkpoint(model)
+        let cache = try CacheSize(
+            .checkpoint(checkpoint), configuration, as: type, cache: kv?.elementType, on: device,
+            tokens: cacheTokens, share: gpuMemory ?? (device == .cpu ? 0.25 : 0.9),
+            sequences: maxConcurrency, stepTokens: limits.stepTokens)
+        TorchRuntime.keepFreedMemory()
+        let executor = try Executor(
+            CausalLanguageModel(checkpoint, configuration, as: type, on: device),
+            cache: kv?.elementType)
+        if !output.quiet { StandardError.note(executor.note) }
+        return (
+            Engine(
+                try executor.runner(blocks: cache.blocks), configuration, tokenizer: tokenizer,
+                limits: limits), cache
+        )
+    }
+
+    private func options(_ keys: APIKeys?) -> ServerOptions {
+        var options = ServerOptions()
+        (options.host, options.port) = (host, port)
+        (options.concurrency, options.queue) = (maxConcurrency, maxQueue)
+        (options.timeout, options.stepTimeout) = (timeout, stepTimeout)
+        (options.bodyLimit, options.connections) = (maxBody, maxConnections)
+        options.keys = keys
+        if let tlsCert, let tlsKey {
+            options.certificate = .init(chain: tlsCert, key: tlsKey)
+        }
+        return options
+    }
+
+    private var logger: Logger {
+        let isQuiet = output.quiet
+        return Logger(label: "minima") { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = isQuiet ? .warning : .info
+            return handler
+        }
+    }
+
+    /// Says where the server is, once clients can connect.
+    private func announce(_ name: String) -> @Sendable (Int) -> Void {
+        let scheme = tlsCert == nil ? "http" : "https"
+        let (host, isJSON) = (host.contains(":") ? "[\(host)]" : host, output.json)
+        return { port in
+            let url = "\(scheme)://\(host):\(port)"
+            let line = isJSON ? "{\"url\":\"\(url)\"}" : "serving \(name) at \(url)"
+            FileHandle.standardOutput.write(Data((line + "\n").utf8))
+        }
+    }
+}

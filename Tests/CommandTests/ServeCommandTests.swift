@@ -1,0 +1,279 @@
+import Foundation
+import FoundationNetworking
+import Testing
+
+/// `minima serve` as a user runs it.
+private struct Served {
+    let running: Program.Running
+    let client: Client
+
+    init(_ arguments: [String] = [], in scratch: Scratch) throws {
+        let log = scratch.path("serve.json")
+        try Data().write(to: URL(fileURLWithPath: log))
+        running = try Program.Running(
+            "/bin/bash",
+            [
+                "-c",
+                "exec \"$0\" serve \"$1\" --port 0 --json --device cpu --cache-tokens 20000 \"${@:3}\" >\"$2\"",
+                Program.path, Program.tiny, log,
+            ] + arguments, in: scratch)
+        for _ in 0..<600 {
+            let text = try String(contentsOfFile: log, encoding: .utf8)
+            if text.hasSuffix("\n"),
+                let line = try JSONSerialization.jsonObject(with: Data(text.utf8))
+                    as? [String: String], let url = line["url"]
+            {
+                client = Client(url: url)
+                return
+            }
+            guard running.process.isRunning else { break }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        let result = try running.finish()
+        throw NotServed(errors: result.errors)
+    }
+
+    struct NotServed: Error { let errors: String }
+}
+
+/// Asks a server.
+private struct Client: Sendable {
+    let url: String
+
+    func post(_ path: String, _ fields: [String: Any]) async throws -> (Int, [String: Any]) {
+        var request = URLRequest(url: try #require(URL(string: url + path)))
+        request.httpMethod = "POST"
+        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        request.httpBody = try JSONSerialization.data(withJSONObject: fields)
+        let (data, response) = try await URLSession.shared.data(for: request)
+        let object = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+        return ((response as? HTTPURLResponse)?.statusCode ?? 0, try #require(object))
+    }
+
+    func text(of prompt: String, tokens: Int) async throws -> String {
+        let (status, answer) = try await post(
+            "/v1/completions",
+            ["prompt": prompt, "max_tokens": tokens, "temperature": 0, "model": "tiny"])
+        #expect(status == 200)
+        let choices = try #require(answer["choices"] as? [[String: Any]])
+        return try #require(choices.first?["text"] as? String)
+    }
+
+    func metric(_ name: String) async throws -> Double {
+        let (data, _) = try await URLSession.shared.data(
+            from: try #require(URL(string: url + "/metrics")))
+        let line = String(decoding: data, as: UTF8.self).split(separator: "\n")
+            .first { $0.hasPrefix("vllm:\(name){") }
+        return try #require(line?.split(separator: " ").last.flatMap { Double($0) })
+    }
+}
+
+@Suite("minima serve", .serialized)
+struct ServeCommandTests {
+    private func withServer(
+        _ arguments: [String] = [], endsItself: Bool = false,
+        _ body: (Client, pid_t) async throws -> Void
+    ) async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let served = try Served(arguments, in: Scratch(folder: folder))
+        do {
+            try await body(served.client, served.running.process.processIdentifier)
+        } catch {
+            served.running.process.terminate()
+            _ = try served.running.finish()
+            throw error
+        }
+        if !endsItself { served.running.process.terminate() }
+        let result = try served.running.finish()
+        #expect(result.status == 0, "SIGTERM drains: \(result.errors)")
+    }
+
+    @Test("greedy text over HTTP is that of `minima generate`, alone and beside others")
+    func greedyText() async throws {
+        let prompts = [
+            "The history of the lighthouse", "Water is", "She opened the door and",
+            "In the year 1850 a",
+        ]
+        var expected: [String] = []
+        for prompt in prompts {
+            let result = try Program.run(
+                "generate", Program.tiny, prompt, "--max-tokens", "40", "--json", "--quiet",
+                "--device", "cpu")
+            expected.append(try #require(try result.json()["text"] as? String))
+        }
+        try await withServer { served, _ in
+            for (prompt, text) in zip(prompts, expected) {
+                let alone = try await served.text(of: prompt, tokens: 40)
+                #expect(alone == text)
+            }
+            // Others that sample, at another length each.
+            let texts = try await withThrowingTaskGroup(of: (Int, String).self) { group in
+                for number in 0..<24 {
+                    group.addTask {
+                        let (status, _) = try await served.post(
+                            "/v1/completions",
+                            [
+                                "prompt": "Number \(number)", "max_tokens": 10 + number,
+                                "seed": number, "presence_penalty": 0.5,
+                            ])
+                        #expect(status == 200)
+                        return (-1, "")
+                    }
+                }
+                for (index, prompt) in prompts.enumerated() {
+                    group.addTask { (index, try await served.text(of: prompt, tokens: 40)) }
+                }
+                var texts = Array(repeating: "", count: prompts.count)
+                for try await (index, text) in group where index >= 0 { texts[index] = text }
+                return texts
+            }
+            #expect(texts == expected)
+            // Everything is given back.
+            var usage = 1.0
+            for _ in 0..<100 where usage > 0 {
+                usage = try await served.metric("kv_cache_usage_perc")
+                if usage > 0 { try await Task.sleep(for: .milliseconds(20)) }
+            }
+            #expect(usage == 0)
+        }
+    }
+
+    @Test("log-probabilities, penalties and biases reach the engine")
+    func sampling() async throws {
+        try await withServer { served, _ in
+            let (status, answer) = try await served.post(
+                "/v1/completions",
+                [
+                    "prompt": "The history of", "max_tokens": 4, "temperature": 0, "logprobs": 2,
+                ])
+            #expect(status == 200)
+            let choice = try #require((answer["choices"] as? [[String: Any]])?.first)
+            let logprobs = try #require(choice["logprobs"] as? [String: Any])
+            let chosen = try #require(logprobs["token_logprobs"] as? [Double])
+            let top = try #require(logprobs["top_logprobs"] as? [[String: Double]])
+            #expect(chosen.count == 4)
+            // A greedy token is the likeliest.
+            for (value, others) in zip(chosen, top) {
+                #expect(value <= 0 && others.values.max() == value)
+            }
+            #expect((logprobs["tokens"] as? [String])?.joined() == choice["text"] as? String)
+            // A token that is not allowed does not come; one that is wished for does.
+            let (_, forced) = try await served.post(
+                "/v1/completions",
+                [
+                    "prompt": "The history of", "max_tokens": 3, "temperature": 0,
+                    "logit_bias": ["1000": 100],
+                ])
+            let (_, spelled) = try await served.post("/detokenize", ["tokens": [1000, 1000, 1000]])
+            let text = (forced["choices"] as? [[String: Any]])?.first?["text"] as? String
+            #expect(text == spelled["prompt"] as? String)
+        }
+    }
+
+    @Test("a response format holds the answer to JSON, whatever the model would say")
+    func responseFormats() async throws {
+        let schema: [String: Any] = [
+            "type": "object", "additionalProperties": false, "required": ["name", "years", "kind"],
+            "properties": [
+                "name": ["type": "string", "maxLength": 12],
+                "years": ["type": "array", "items": ["type": "integer"], "maxItems": 3],
+                "kind": ["enum": ["lighthouse", "ship"]],
+            ],
+        ]
+        let format: [String: Any] = [
+            "type": "json_schema", "json_schema": ["name": "x", "schema": schema],
+        ]
+        let message = ["role": "user", "content": "Tell me about the old lighthouse."]
+        try await withServer { served, _ in
+            for seed in 1...3 {
+                let (status, answer) = try await served.post(
+                    "/v1/chat/completions",
+                    [
+                        "messages": [message], "response_format": format, "seed": seed,
+                        "max_tokens": 300,
+                    ])
+                #expect(status == 200)
+                let choice = try #require((answer["choices"] as? [[String: Any]])?.first)
+                #expect(choice["finish_reason"] as? String == "stop")
+                let text = try #require(
+                    (choice["message"] as? [String: Any])?["content"] as? String)
+                let value =
+                    try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+                let object = try #require(value)
+                #expect(object.keys.sorted() == ["kind", "name", "years"])
+                #expect((object["name"] as? String).map { $0.unicodeScalars.count <= 12 } == true)
+                #expect((object["years"] as? [Int]).map { $0.count <= 3 } == true)
+                #expect(["lighthouse", "ship"].contains(object["kind"] as? String))
+            }
+            let (status, refusal) = try await served.post(
+                "/v1/chat/completions",
+                [
+                    "messages": [message],
+                    "response_format": [
+                        "type": "json_schema",
+                        "json_schema": ["name": "x", "schema": ["not": [:] as [String: Any]]],
+                    ],
+                ])
+            #expect(status == 400)
+            let error = try #require(refusal["error"] as? [String: Any])
+            #expect((error["message"] as? String)?.contains("the keyword 'not'") == true)
+        }
+    }
+
+    @Test("SIGTERM lets requests finish")
+    func signals() async throws {
+        try await withServer(endsItself: true) { served, process in
+            async let answer = served.post(
+                "/v1/completions",
+                ["prompt": "a", "max_tokens": 400, "temperature": 0, "ignore_eos": true])
+            try await Task.sleep(for: .milliseconds(300))
+            kill(process, SIGTERM)
+            let (status, object) = try await answer
+            #expect(status == 200)
+            let usage = try #require(object["usage"] as? [String: Int])
+            #expect(usage["completion_tokens"] == 400)
+        }
+    }
+
+    @Test("the second SIGTERM ends at once")
+    func secondSignal() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let served = try Served(in: Scratch(folder: folder))
+        let client = served.client
+        // It would go on for much longer.
+        let answer = Task {
+            _ = try await client.post(
+                "/v1/completions", ["prompt": "a", "max_tokens": 4000, "ignore_eos": true])
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        kill(served.running.process.processIdentifier, SIGTERM)
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(served.running.process.isRunning)
+        let start = Date()
+        kill(served.running.process.processIdentifier, SIGTERM)
+        let result = try served.running.finish()
+        #expect(result.status == 130)
+        #expect(Date().timeIntervalSince(start) < 2)
+        await #expect(throws: (any Error).self) { try await answer.value }
+    }
+
+    @Test("what cannot be served is said before a model is loaded")
+    func usage() throws {
+        let keys = try Program.run(
+            "serve", Program.tiny, "--api-key-file", "/nowhere", "--port", "0")
+        #expect(keys.status == 1)
+        #expect(keys.errors == "minima: /nowhere: cannot be read as UTF-8 text\n")
+        let certificate = try Program.run("serve", Program.tiny, "--tls-cert", "x")
+        #expect(certificate.status == 2)
+        let memory = try Program.run(
+            "serve", Program.tiny, "--cache-tokens", "1073741824", "--device", "cpu")
+        #expect(memory.status == 1)
+        #expect(memory.errors.contains("of keys and values do not fit"))
+    }
+}
