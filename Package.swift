@@ -56,8 +56,9 @@ let package = Package(
         .target(
             name: "Kernels", dependencies: ["CCUDA", "Artifacts"],
             resources: [
-                "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/fill.cu", "CUDA/linear.cu",
-                "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
+                "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/widening.cuh", "CUDA/fill.cu",
+                "CUDA/linear.cu", "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
+                "CUDA/sample.cu", "CUDA/contraction.cu",
             ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),
@@ -135,8 +136,13 @@ let package = Package(
             of: "Serve",
             [
                 "Text", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests(of: "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models"]),
+        tests(
+            of: "Evaluate",
+            ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
         tests(
             of: "Compare",
             [

@@ -11,6 +11,7 @@ final class CheckpointQuantizer {
     private let shared: Set<String>
     private let weights: ElementType
     private let rounding: WeightRounding
+    private let device: Device
     /// Shared input factors, once they are quantised.
     private var inputs: [String: QuantizedMatrix] = [:]
 
@@ -23,6 +24,7 @@ final class CheckpointQuantizer {
         self.shared = shared
         self.weights = weights
         self.rounding = rounding
+        self.device = device
     }
 
     /// - Parameters:
@@ -62,6 +64,20 @@ final class CheckpointQuantizer {
                 parameters: networks.reduce(0) { $0 + $1.parameterCount },
                 relativeError: try objective.relativeError(of: patched.dense()))
         )
+    }
+
+    /// Takes the shared factors of a matrix that was quantised before from its file, if they are there.
+    func remember(_ matrix: CompressedMatrix, from file: SafetensorsFile) throws {
+        let names = Set(file.tensors.map(\.name))
+        for patch in matrix.patches {
+            guard let name = patch.tensors[Format.inputPart], shared.contains(name),
+                names.contains(name)
+            else { continue }
+            inputs[name] = try QuantizedMatrix(
+                elements: file.tensor(named: name),
+                scales: file.tensor(named: Format.scales(of: name)), name: name
+            ).moved(to: device)
+        }
     }
 
     private func quantized(

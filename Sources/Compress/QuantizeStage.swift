@@ -18,6 +18,8 @@ package struct QuantizeStage {
     package var device = Device.cpu
     /// Replace an existing output.
     package var overwrite = false
+    /// Discard what an unfinished run has left.
+    package var restart = false
     package var cache = MomentCache.defaultRoot
 
     package init(
@@ -31,7 +33,7 @@ package struct QuantizeStage {
         self.calibration = calibration
     }
 
-    /// A run that is killed leaves no output; the moments that it collected are found by the next one.
+    /// Quantises, or goes on behind the last matrix of a run that was killed: the result has the same bytes.
     package func run(progress: CompressStage.Progress) throws -> CompressionReport {
         let start = Date()
         let configuration = try ModelConfiguration(folder: source)
@@ -42,8 +44,10 @@ package struct QuantizeStage {
         }
         let folder = try OutputFolder(output, overwrite: overwrite)
         let manifest = try manifest(checkpoint, configuration)
+        let run = try CompressionRun(
+            for: folder.path, journal: journal(checkpoint), restart: restart)
         return try withoutGradients {
-            let windows = rounding == .compensated ? try calibration.windows() : []
+            let windows = rounding == .compensated ? try run.calibrationWindows(calibration) : []
             let modules = configuration.linearModules.count
             let total = modules + windows.count * configuration.layerCount
             var done = 0
@@ -52,7 +56,10 @@ package struct QuantizeStage {
                 try progress(done, total, note)
             }
             let moments = try moments(checkpoint, configuration, windows, step)
-            let records = try write(manifest, checkpoint, configuration, moments, to: folder, step)
+            let records = try quantize(
+                manifest, checkpoint, configuration, moments, in: run, step)
+            try write(manifest, checkpoint, configuration, from: run, to: folder)
+            try RunFolder.end(for: folder.path)
             let parameters = try manifest.parameterCount()
             return CompressionReport(
                 fingerprint: manifest.source, source: source, output: output, matrices: records,
@@ -62,6 +69,16 @@ package struct QuantizeStage {
                 calibrationTokens: windows.count * (windows.first?.count ?? 0),
                 seconds: Date().timeIntervalSince(start))
         }
+    }
+
+    /// What a run is continued by.
+    private func journal(_ checkpoint: Checkpoint) throws -> [String: JSONValue] {
+        var journal: [String: JSONValue] = [
+            "quantized": .string(try checkpoint.fingerprint().hex),
+            "weights": .string(weights.rawValue), "rounding": .string(rounding.rawValue),
+        ]
+        if rounding == .compensated { journal["calibration"] = .string(calibration.origin) }
+        return journal
     }
 
     /// Every linear layer, with the format that it has.
@@ -101,54 +118,88 @@ package struct QuantizeStage {
     /// Shrinkage of the moments, as fits have it.
     private var shrinkage: Double { FitSettings().shrinkage }
 
-    private func write(
+    /// The tensors of each matrix go into a file of their own; what more than one is stored in goes with the first.
+    private func quantize(
         _ manifest: CompressionManifest, _ checkpoint: Checkpoint,
-        _ configuration: ModelConfiguration, _ moments: MomentCache?, to folder: OutputFolder,
+        _ configuration: ModelConfiguration, _ moments: MomentCache?, in run: CompressionRun,
         _ step: (String) throws -> Void
     ) throws -> [CompressionReport.Matrix] {
-        let replaced = Set(configuration.linearModules.map(\.weight.name))
-            .union(checkpoint.manifest?.tensorNames ?? [])
-        let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
         let quantizer = CheckpointQuantizer(
             checkpoint: checkpoint, shared: manifest.sharedTensorNames, weights: weights,
             rounding: rounding, on: device)
         var records: [CompressionReport.Matrix] = []
+        var written: Set<String> = []
+        for (index, place) in Self.places(configuration).enumerated() {
+            let module = configuration.module(place.projection, ofLayer: place.layer)
+            guard let matrix = manifest.matrix(module.name) else {
+                preconditionFailure("the manifest has every linear layer")
+            }
+            if run.isDone(index) {
+                let file = try SafetensorsFile(run.partsPath(index))
+                try quantizer.remember(matrix, from: file)
+                records += try BlockRecord.read(run.recordPath(index))
+                written.formUnion(file.tensors.map(\.name))
+                try step("\(module.name) was done")
+                continue
+            }
+            let moment = try moments.map {
+                try SecondMoment(
+                    $0.moment(of: place.projection.input, layer: place.layer).moved(to: device),
+                    size: module.columns, shrinkage: shrinkage,
+                    name: "the input moment of \(module.name)")
+            }
+            let (patches, record) = try quantizer.quantized(module, matrix, moment)
+            var parts: [NamedTensor] = []
+            for (stored, network) in zip(matrix.patches, patches) {
+                for (part, tensor) in network.parts {
+                    guard let name = stored.tensors[part] else {
+                        preconditionFailure("a manifest entry names every part")
+                    }
+                    if written.insert(name).inserted {
+                        parts.append((name, try tensor.moved(to: .cpu)))
+                    }
+                }
+            }
+            try BlockRecord.write([record], to: run.recordPath(index))
+            let writer = try SafetensorsWriter(
+                run.partsPath(index),
+                declaring: parts.map { TensorInfo(name: $0.name, of: $0.tensor) })
+            for part in parts { try writer.write(part.tensor, named: part.name) }
+            try writer.finish()
+            records.append(record)
+            try step(module.name)
+        }
+        return records
+    }
+
+    /// Linear layers in the order in which they are quantised.
+    private static func places(
+        _ configuration: ModelConfiguration
+    ) -> [(layer: Int, projection: Projection)] {
+        (0..<configuration.layerCount).flatMap { layer in
+            Projection.allCases.map { (layer, $0) }
+        }
+    }
+
+    /// Gathers the matrices and what stays as it is into the output folder.
+    private func write(
+        _ manifest: CompressionManifest, _ checkpoint: Checkpoint,
+        _ configuration: ModelConfiguration, from run: CompressionRun, to folder: OutputFolder
+    ) throws {
+        let replaced = Set(configuration.linearModules.map(\.weight.name))
+            .union(checkpoint.manifest?.tensorNames ?? [])
+        let kept = checkpoint.tensorNames.filter { !replaced.contains($0) }
         try folder.replace {
             let writer = try CheckpointWriter(
                 folder.path, like: source,
                 declaring: kept.compactMap { checkpoint.info($0) } + manifest.declarations(),
                 manifest: manifest)
             for name in kept { try writer.copy(name, from: checkpoint) }
-            var written: Set<String> = []
-            for layer in 0..<configuration.layerCount {
-                for projection in Projection.allCases {
-                    let module = configuration.module(projection, ofLayer: layer)
-                    guard let matrix = manifest.matrix(module.name) else {
-                        preconditionFailure("the manifest has every linear layer")
-                    }
-                    let moment = try moments.map {
-                        try SecondMoment(
-                            $0.moment(of: projection.input, layer: layer).moved(to: device),
-                            size: module.columns, shrinkage: shrinkage,
-                            name: "the input moment of \(module.name)")
-                    }
-                    let (patches, record) = try quantizer.quantized(module, matrix, moment)
-                    records.append(record)
-                    for (stored, network) in zip(matrix.patches, patches) {
-                        for (part, tensor) in network.parts {
-                            guard let name = stored.tensors[part] else {
-                                preconditionFailure("a manifest entry names every part")
-                            }
-                            if written.insert(name).inserted {
-                                try writer.write(tensor.moved(to: .cpu), named: name)
-                            }
-                        }
-                    }
-                    try step(module.name)
-                }
+            for index in Self.places(configuration).indices {
+                let file = try SafetensorsFile(run.partsPath(index))
+                for part in file.tensors { try writer.copy(part.name, from: file) }
             }
             try writer.finish()
         }
-        return records
     }
 }

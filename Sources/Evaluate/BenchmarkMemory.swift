@@ -40,8 +40,7 @@ package struct BenchmarkMemory: Equatable, Sendable {
         cache: ElementType? = nil, on device: Device, for load: Load
     ) throws(ManifestError) {
         let counts = try source.byteCounts(configuration, as: type)
-        weights = Self.sum(
-            counts + (device == .cpu ? [try Self.relaidBytes(source, type)] : []))
+        weights = Self.sum(counts + [try Self.relaidBytes(source, type, on: device)])
         let cacheType = cache ?? Executor.cacheType(type, on: device)
         let block = PagedCache.byteCount(
             configuration, blocks: 1, blockTokens: MeasuredModel.blockTokens, as: cacheType)
@@ -81,12 +80,12 @@ package struct BenchmarkMemory: Equatable, Sendable {
         }
     }
 
-    /// What the CPU's runner lays out anew: of trains, and of whatever is pivoted but a pair.
+    /// What runners lay out anew: a CPU's trains, and whatever is pivoted but a pair; a GPU's all but pairs.
     private static func relaidBytes(
-        _ source: WeightSource, _ type: ElementType
+        _ source: WeightSource, _ type: ElementType, on device: Device
     ) throws(ManifestError) -> Int {
         var bytes = 0
-        for patch in source.compressedPatches where !patch.format.isReadInPlace {
+        for patch in source.compressedPatches where !patch.format.isReadInPlace(on: device) {
             do {
                 let values = try patch.format.parameterCount(
                     rows: patch.region.rows.count, columns: patch.region.columns.count)
@@ -114,9 +113,10 @@ package struct BenchmarkMemory: Equatable, Sendable {
 }
 
 extension Format {
-    fileprivate var isReadInPlace: Bool {
+    fileprivate func isReadInPlace(on device: Device) -> Bool {
         switch self {
-        case .dense, .lowRank, .pivotedLowRank, .tucker, .tensorRing, .blockTerm: true
+        case .dense, .lowRank, .pivotedLowRank: true
+        case .tucker, .tensorRing, .blockTerm: device == .cpu
         case .tensorTrain, .pivoted, .mixture: false
         }
     }

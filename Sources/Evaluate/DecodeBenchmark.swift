@@ -87,7 +87,8 @@ package struct DecodeBenchmark {
                 try progress(
                     timed.count, contexts.count * batches.count,
                     "batch \(batch), context \(context)")
-                let step = step(batch, context)
+                let step = Self.step(
+                    batch, context, vocabulary: model.configuration.vocabularySize)
                 let runner = try measured.runner(
                     blocks: step.items.reduce(0) { $0 + $1.blocks.count })
                 let seconds = try stopwatch.time { _ in _ = try runner.logits(of: step) }
@@ -111,13 +112,13 @@ package struct DecodeBenchmark {
     }
 
     /// One token of each of `batch` sequences that have seen `context`.
-    private func step(_ batch: Int, _ context: Int) -> Scheduler.Step {
+    static func step(_ batch: Int, _ context: Int, vocabulary: Int) -> Scheduler.Step {
         let each = MeasuredModel.blocks(for: context + 1)
         return Scheduler.Step(
             items: (0..<batch).map { index in
                 Scheduler.Item(
                     request: RequestID(index),
-                    tokens: [Int32((index * 31 + 7) % model.configuration.vocabularySize)],
+                    tokens: [Int32((index * 31 + 7) % vocabulary)],
                     start: context, blocks: Array(index * each..<(index + 1) * each),
                     predicts: true)
             }, preempted: [])

@@ -1,6 +1,7 @@
 // checkpoint + text (+ reference checkpoint) → report.
 import Artifacts
 import Foundation
+import Generate
 import Models
 import Tensors
 import Text
@@ -19,6 +20,11 @@ package struct EvaluateStage {
     package var windowLimit: Int?
     package var elementType = ElementType.float32
     package var device = Device.cpu
+    /// Decodes windows token by token with keys and values in this type, instead of computing each at once; `stride` is the
+    /// window then.
+    package var cache: ElementType?
+    /// Windows that are decoded side by side.
+    private static let decodedWindows = 32
 
     package init(model: String, texts: [String]) {
         self.model = model
@@ -39,6 +45,7 @@ package struct EvaluateStage {
             throw EvaluateError.vocabularies(
                 model: model.configuration.vocabularySize, reference: vocabulary)
         }
+        let runner = try cache.map { try self.runner(model, cache: $0) }
         var total = WindowScore(hasReference: compared != nil)
         var reports: [EvaluationReport.Text] = []
         var seconds = 0.0
@@ -48,15 +55,24 @@ package struct EvaluateStage {
                 try TokenStream(Corpus(path: text), tokenizer), length: window, stride: stride)
             var count = 0
             while count < windowLimit ?? .max, let next = try windows.next() {
+                var group = [next.tokens.map(Int.init)]
+                while runner != nil, group.count < Self.decodedWindows,
+                    count + group.count < windowLimit ?? .max, let next = try windows.next()
+                {
+                    group.append(next.tokens.map(Int.init))
+                }
                 let start = Date()
                 try withoutGradients {
-                    try score.add(
-                        next.tokens.map(Int.init), scored: count == 0 ? window : stride,
-                        model: model,
-                        reference: compared)
+                    if let runner {
+                        try score.add(group, decodedBy: runner, reference: compared)
+                    } else {
+                        try score.add(
+                            group[0], scored: count == 0 ? window : stride, model: model,
+                            reference: compared)
+                    }
                 }
                 seconds += Date().timeIntervalSince(start)
-                count += 1
+                count += group.count
                 try progress(text, count, String(format: "perplexity %.3f", score.perplexity))
             }
             guard count > 0 else { throw EvaluateError.tooShort(file: text, window: window) }
@@ -81,6 +97,20 @@ package struct EvaluateStage {
     /// Loads `folder` for several evaluations with these settings.
     package func loadReference(_ folder: String, keptBytes: Int) throws -> ReferenceModel {
         ReferenceModel(try load(folder).model, keptBytes: keptBytes)
+    }
+
+    /// What decodes the windows of a group. A CPU's own routines keep float32: other types are libtorch's there.
+    private func runner(
+        _ model: CausalLanguageModel, cache: ElementType
+    ) throws -> any StepRunner {
+        precondition(stride == window, "every token of a decoded window is scored")
+        let each = (window + Executor.blockTokens - 1) / Executor.blockTokens
+        guard device != .cpu || cache == .float32 else {
+            return try ModelRunner(
+                model, blocks: Self.decodedWindows * each, blockTokens: Executor.blockTokens,
+                as: cache)
+        }
+        return try Executor(model, cache: cache).runner(blocks: Self.decodedWindows * each)
     }
 
     private func load(_ folder: String) throws -> (Checkpoint, model: CausalLanguageModel) {

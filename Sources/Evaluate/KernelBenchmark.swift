@@ -1,6 +1,8 @@
 // What the parts of a decode step take: linear layers in every format, and the rest of a block. As the
-// program runs them: one operation after the other, with random weights that were not used just before.
+// program runs them, with random weights that were not used just before: on a GPU our own kernels, replayed as a graph; on a
+// CPU one operation after the other.
 import Artifacts
+import Generate
 import Models
 import TensorNetworks
 import Tensors
@@ -20,12 +22,14 @@ package struct KernelBenchmark {
     package var device = Device.cpu
     /// Spent on one measurement, about.
     package var seconds = 0.2
+    /// The configuration with so many of its layers: a GPU's steps are measured with few of them.
+    package var cutOff: ((_ layers: Int) throws -> ModelConfiguration)?
 
     package init(_ configuration: ModelConfiguration) { self.configuration = configuration }
 
     /// One matrix in one format, or one block at one context.
     package struct Sample: Codable, Sendable {
-        /// A kind of format, or "block".
+        /// A kind of format, or "block", or on a GPU "likeliest token" and "drawn token".
         package let kind: String
         package let sequences: Int
         package let rows: Int
@@ -64,7 +68,9 @@ package struct KernelBenchmark {
             let kinds = [.dense] + kinds.filter { $0 != .dense }
             let shapes = Set(configuration.linearModules(ofLayer: 0).map { [$0.rows, $0.columns] })
                 .sorted { ($0[0], $0[1]) < ($1[0], $1[1]) }
-            let each = shapes.count * (1 + (kinds.count - 1) * shares.count) + contexts.count
+            let each =
+                shapes.count * (1 + (kinds.count - 1) * shares.count) + contexts.count
+                + (runsKernels ? 2 : 0)
             let total = each * batches.count
             var samples: [Sample] = []
             var measured: [KernelTimes.Batch] = []
@@ -94,8 +100,17 @@ package struct KernelBenchmark {
                             kind: kind, fixedSeconds: line.fixed, secondsPerValue: line.slope,
                             error: line.error, samples: ofKind.count))
                 }
-                let blocks = try contexts.map { try block($0, sequences, bandwidth) }
+                let dense = samples.filter {
+                    $0.kind == Format.Kind.dense.rawValue && $0.sequences == sequences
+                }
+                let blocks = try contexts.map { context in
+                    if let cutOff, runsKernels, configuration.layerCount > 1 {
+                        return try block(context, sequences, bandwidth, cutOff, beside: dense)
+                    }
+                    return try block(context, sequences, bandwidth)
+                }
                 samples += blocks
+                if runsKernels { samples += try draws(sequences, bandwidth) }
                 try note("block", sequences)
                 let line = LinearTime(blocks.map { (Double($0.values), $0.seconds) })
                 measured.append(
@@ -123,13 +138,13 @@ package struct KernelBenchmark {
         ]
     }
 
-    private var stopwatch: Stopwatch {
+    var stopwatch: Stopwatch {
         var stopwatch = Stopwatch(device)
         stopwatch.seconds = seconds
         return stopwatch
     }
 
-    private func floor(_ values: Int, _ bandwidth: Double) -> Double {
+    func floor(_ values: Int, _ bandwidth: Double) -> Double {
         Double(values * elementType.byteCount) / bandwidth
     }
 
@@ -146,16 +161,32 @@ package struct KernelBenchmark {
         else { return nil }
         let values = try format.parameterCount(rows: rows, columns: columns)
         let copies = copies(of: values)
-        let layers = try (0..<copies).map { copy in
-            Linear(try weight(format, rows, columns, seed: UInt64(copy + 1)))
+        let weights = try (0..<copies).map { copy in
+            try weight(format, rows, columns, seed: UInt64(copy + 1))
         }
-        let x = try Tensor.noise([sequences, 1, columns], seed: 7, on: device)
-            .converted(to: elementType)
-        let seconds = try stopwatch.time { _ = try layers[$0 % copies](x) }
+        let seconds = try seconds(of: weights, rows, columns, sequences)
         return Sample(
             kind: kind.rawValue, sequences: sequences, rows: rows, columns: columns,
             values: values, seconds: seconds, floorSeconds: floor(values, bandwidth))
     }
+
+    /// Seconds of one product.
+    private func seconds(
+        of weights: [Linear.Weight], _ rows: Int, _ columns: Int, _ sequences: Int
+    ) throws -> Double {
+        if runsKernels, sequences <= DeviceProduct.mostSequences {
+            return try DeviceProduct(
+                weights, rows: rows, columns: columns, sequences: sequences
+            ).time(seconds: seconds)
+        }
+        let layers = weights.map { Linear($0) }
+        let x = try Tensor.noise([sequences, 1, columns], seed: 7, on: device)
+            .converted(to: elementType)
+        return try stopwatch.time { _ = try layers[$0 % layers.count](x) }
+    }
+
+    /// Whether steps are computed by kernels of our own, which take bfloat16.
+    var runsKernels: Bool { device != .cpu && elementType == .bfloat16 }
 
     private func weight(
         _ format: Format, _ rows: Int, _ columns: Int, seed: UInt64

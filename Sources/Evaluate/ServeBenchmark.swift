@@ -16,6 +16,10 @@ package struct ServeBenchmark {
     package var promptTokens = 512
     /// Of each request; none ends before.
     package var outputTokens = 128
+    /// Blocks of the cache; `nil`: as many as the requests at once come to need.
+    package var blocks: Int?
+    /// Bytes of the host that may hold what requests that gave their blocks back had computed.
+    package var spill = 0
     /// Of the prompts.
     package var seed: UInt64 = 0
 
@@ -46,6 +50,8 @@ package struct ServeBenchmark {
         package let interToken99: Double
         /// Times that a request had to give its blocks back.
         package let preemptions: Int
+        /// Tokens whose keys and values came back from the host's memory.
+        package let restoredTokens: Int
         package let peakMemoryBytes: Int
     }
 
@@ -69,7 +75,8 @@ package struct ServeBenchmark {
     /// - Parameter progress: called with the number of requests that have ended, and of all.
     package func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws -> Result {
         let each = MeasuredModel.blocks(for: promptTokens + outputTokens)
-        let runner = try measured.runner(blocks: concurrency * each)
+        let runner = try measured.executor.runner(
+            blocks: max(each, blocks ?? concurrency * each), spill: spill, noise: 5)
         // The first steps allocate and choose algorithms: as many requests as run at once, of two tokens each.
         var warming = Loop(self, runner, count: concurrency, outputTokens: min(2, outputTokens))
         try warming.run { _, _ in }
@@ -97,7 +104,7 @@ package struct ServeBenchmark {
             (self.count, self.outputTokens) = (count, outputTokens)
             scheduler = Scheduler(
                 blocks: runner.blocks, blockTokens: runner.blockTokens,
-                limits: ServeBenchmark.limits(benchmark.concurrency))
+                limits: ServeBenchmark.limits(benchmark.concurrency), spill: runner.spillBlocks)
             random = RandomSource(seed: benchmark.seed)
         }
 
@@ -131,11 +138,13 @@ package struct ServeBenchmark {
         /// The likeliest next token of the items that predict.
         private func predictions(of step: Scheduler.Step) throws -> [RequestID: Int32] {
             let wanted = step.items.filter(\.predicts).map(\.request)
-            let logits = try runner.logits(of: step)
-            guard !wanted.isEmpty else { return [:] }
-            let likeliest = try logits.argmax(1).elements(as: Int.self)
-            return Dictionary(
-                uniqueKeysWithValues: zip(wanted, likeliest.map { Int32($0) }))
+            let greedy = TokenChoice(options: .init(), seen: [], uniform: 0)
+            let predictions = try runner.predictions(of: step, wanted.map { _ in greedy })
+            return try Dictionary(
+                uniqueKeysWithValues: zip(wanted, predictions).map { id, prediction in
+                    guard case .token(let token) = prediction else { throw GenerateError.notFinite }
+                    return (id, Int32(token))
+                })
         }
 
         func result(_ facts: MeasuredModel.Facts, peak: Int) -> Result {
@@ -159,7 +168,8 @@ package struct ServeBenchmark {
                 tokensPerSecondPerRequest: rates.reduce(0, +) / Double(max(1, rates.count)),
                 firstToken50: ttft.p50, firstToken90: ttft.p90, firstToken99: ttft.p99,
                 interToken50: itl.p50, interToken90: itl.p90, interToken99: itl.p99,
-                preemptions: scheduler.counts.preemptions, peakMemoryBytes: peak)
+                preemptions: scheduler.counts.preemptions,
+                restoredTokens: scheduler.counts.restoredTokens, peakMemoryBytes: peak)
         }
     }
 }
@@ -179,6 +189,7 @@ extension ServeBenchmark.Result {
         case interToken90 = "itl_p90_ms"
         case interToken99 = "itl_p99_ms"
         case preemptions
+        case restoredTokens = "restored_tokens"
         case peakMemoryBytes = "peak_memory_bytes"
     }
 
@@ -201,6 +212,7 @@ extension ServeBenchmark.Result {
         case .interToken90: String(format: "%.3f", interToken90)
         case .interToken99: String(format: "%.3f", interToken99)
         case .preemptions: "\(preemptions)"
+        case .restoredTokens: "\(restoredTokens)"
         case .peakMemoryBytes: "\(peakMemoryBytes)"
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Generate
 import Models
 import Tensors
 
@@ -58,6 +59,38 @@ package struct WindowScore {
             guard let reference, let expected else { continue }
             let wanted = try reference.model.ends.project(try expected.narrowed(0, rows))
                 .converted(to: .float32)
+            referenceLoss += try Self.loss(wanted, next)
+            try compare(logits, with: wanted)
+        }
+    }
+
+    /// Adds windows of one length that are decoded side by side, token by token, as the engine decodes: every prediction is
+    /// made from keys and values as the runner's cache keeps them.
+    /// - Parameter windows: `length + 1` ids each, for as many blocks as the runner has.
+    mutating func add(
+        _ windows: [[Int]], decodedBy runner: any StepRunner, reference: ReferenceModel?
+    ) throws {
+        let length = windows[0].count - 1
+        let each = (length + runner.blockTokens - 1) / runner.blockTokens
+        let expected = try reference.map { reference in
+            try windows.map { try reference.hiddenStates(Array($0.dropLast())) }
+        }
+        for place in 0..<length {
+            let items = windows.enumerated().map { index, window in
+                Scheduler.Item(
+                    request: RequestID(index), tokens: [Int32(window[place])], start: place,
+                    blocks: Array(index * each..<index * each + place / runner.blockTokens + 1),
+                    predicts: true)
+            }
+            let logits = try runner.logits(of: .init(items: items, preempted: []))
+                .converted(to: .float32)
+            let next = try Tensor(windows.map { $0[place + 1] }, on: logits.device)
+            loss += try Self.loss(logits, next)
+            tokens += windows.count
+            guard let reference, let expected else { continue }
+            let states = try Tensor.concatenated(
+                expected.map { try $0.narrowed(0, place..<place + 1) }, along: 0)
+            let wanted = try reference.model.ends.project(states).converted(to: .float32)
             referenceLoss += try Self.loss(wanted, next)
             try compare(logits, with: wanted)
         }

@@ -42,17 +42,31 @@ package final class Executor {
     }
 
     /// A runner with a cache of its own, of blocks of 64 tokens.
-    /// - Parameter noise: seed of what the cache holds at first, for measurements.
-    package func runner(blocks: Int, noise: UInt64? = nil) throws -> any StepRunner {
+    /// - Parameters:
+    ///   - spill: bytes of the host that may hold keys and values of requests that gave their blocks back.
+    ///   - noise: seed of what the cache holds at first, for measurements.
+    package func runner(
+        blocks: Int, spill: Int = 0, noise: UInt64? = nil
+    ) throws -> any StepRunner {
+        let spill = spill / blockBytes
         switch backend {
         case .host(let host):
-            try HostRunner(host, blocks: blocks, blockTokens: Self.blockTokens, noise: noise)
+            return try HostRunner(
+                host, blocks: blocks, blockTokens: Self.blockTokens, spill: spill, noise: noise)
         case .device(let device):
-            try DeviceRunner(device, blocks: blocks, as: cacheType, noise: noise)
+            return try DeviceRunner(
+                device, blocks: blocks, as: cacheType, spill: spill, noise: noise)
         case .libtorch:
-            try ModelRunner(
-                model, blocks: blocks, blockTokens: Self.blockTokens, as: cacheType, noise: noise)
+            return try ModelRunner(
+                model, blocks: blocks, blockTokens: Self.blockTokens, as: cacheType, spill: spill,
+                noise: noise)
         }
+    }
+
+    /// Keys and values of a block's tokens, of all layers.
+    package var blockBytes: Int {
+        PagedCache.byteCount(
+            model.configuration, blocks: 1, blockTokens: Self.blockTokens, as: cacheType)
     }
 
     /// What is slower than it could be, and why; `nil` where nothing is.

@@ -66,6 +66,24 @@ package struct Sampler {
         return token
     }
 
+    /// The next choice, for a device that makes it as `next` would, up to rounding; `accept` what comes of it.
+    ///
+    /// `nil` where an option is the host's alone: logits must come to `next` then.
+    package var choice: TokenChoice? {
+        guard options.presencePenalty == 0, options.frequencyPenalty == 0, options.bias.isEmpty,
+            options.logprobs == nil, constraint == nil
+        else { return nil }
+        var ahead = random
+        return TokenChoice(
+            options: options, seen: seen, uniform: isGreedy ? 0 : ahead.unit())
+    }
+
+    /// Remembers the token that `choice` led to.
+    package mutating func accept(_ token: Int) {
+        if !isGreedy { _ = random.unit() }
+        observe(CollectionOfOne(token))
+    }
+
     /// Probabilities of the tokens that temperature and cut-offs leave, likeliest first.
     /// - Precondition: not greedy.
     package func distribution(_ logits: [Float]) -> [(token: Int, probability: Double)] {

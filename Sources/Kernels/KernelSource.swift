@@ -15,17 +15,19 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Behind what kernels share: the structs of their arguments, and small functions.
-    private init(_ name: String, behindShared bytes: [UInt8]) {
+    private init(_ name: String, behindShared bytes: [UInt8]...) {
         self.init(
             name,
-            embedded: PackageResources.arguments_h + PackageResources.common_cuh + bytes)
+            embedded: PackageResources.arguments_h + PackageResources.common_cuh
+                + bytes.joined())
     }
 
     /// Sets every element of a vector.
     package static let fill = KernelSource("fill", embedded: PackageResources.fill_cu)
 
     /// y = x · Wᵀ for a few columns of x.
-    package static let linear = KernelSource("linear", behindShared: PackageResources.linear_cu)
+    package static let linear = KernelSource(
+        "linear", behindShared: PackageResources.widening_cuh, PackageResources.linear_cu)
     /// Attention of one token per sequence over a paged cache.
     package static let attention = KernelSource(
         "attention", behindShared: PackageResources.attention_cu)
@@ -36,6 +38,13 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     /// What stands between the products of a prompt.
     package static let prompt = KernelSource("prompt", behindShared: PackageResources.prompt_cu)
 
+    /// The next token of each sequence, out of its logits.
+    package static let sample = KernelSource("sample", behindShared: PackageResources.sample_cu)
+
+    /// One tensor of a network times activations, and the sum of what the last ones gave.
+    package static let contraction = KernelSource(
+        "contraction", behindShared: PackageResources.contraction_cu)
+
     /// Every source, for the test that compiles them for all architectures.
-    package static let all = [fill, linear, attention, embedding, prompt]
+    package static let all = [fill, linear, attention, embedding, prompt, sample, contraction]
 }

@@ -12,8 +12,8 @@ package struct TensorMap {
     /// - Parameters:
     ///   - address: of the first value, a multiple of 16.
     ///   - stride: bytes from a row to the next, a multiple of 16.
-    ///   - boxRows: of a box; with 8 its 16-byte pieces are exchanged by row, so that 8 rows' pieces of one number do
-    ///     not meet in a bank of shared memory.
+    ///   - boxRows: of a box; where they are a multiple of 8 its 16-byte pieces are exchanged by row, so that 8 rows'
+    ///     pieces of one number do not meet in a bank of shared memory.
     package init(
         address: UInt64, rows: Int, columns: Int, stride: Int, boxRows: Int,
         on device: CUDADevice
@@ -29,7 +29,7 @@ package struct TensorMap {
             $0.pointee.cuTensorMapEncodeTiled(
                 made, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, address, sizes, strides, box, steps,
                 CU_TENSOR_MAP_INTERLEAVE_NONE,
-                boxRows == 8 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,
+                boxRows % 8 == 0 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,
                 CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)
         }
         map = made.pointee

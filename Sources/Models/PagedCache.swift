@@ -35,6 +35,11 @@ package final class PagedCache {
         values = try (0..<configuration.layerCount).map { try memory(2 * $0 + 1) }
     }
 
+    /// Everything that a block has a row of: `[blocks, …]` each.
+    var tensors: [Tensor] {
+        (keys + values).flatMap { [$0.elements] + ($0.scales.map { [$0] } ?? []) }
+    }
+
     /// Writes what tokens are remembered by.
     /// - Parameters:
     ///   - keys: `[…, kvHeads, headDim]` of some tokens; `values` alike.

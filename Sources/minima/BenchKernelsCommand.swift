@@ -13,7 +13,7 @@ struct BenchKernelsCommand: ParsableCommand {
         discussion: """
             Linear layers of a model's shapes are timed in every format and several sizes, with random \
             weights spread over more memory than caches hold, and so is the rest of a block at several \
-            contexts. For each format a fixed time and a time per value are fitted; `error` is how far \
+            contexts. On a GPU, in bfloat16, it is our own kernels that are timed, replayed as a graph. For each format a fixed time and a time per value are fitted; `error` is how far \
             they are from what was measured. `minima plan --kernel-times` goes by the table. Each time \
             stands beside its floor: the bytes at the bandwidth of a pure read in the same run.
 
@@ -68,6 +68,7 @@ struct BenchKernelsCommand: ParsableCommand {
         benchmark.batches = batch.values
         benchmark.contexts = context.values
         benchmark.device = device
+        benchmark.cutOff = { try ModelConfiguration(file: config, layers: $0) }
         benchmark.seconds = seconds
         benchmark.elementType =
             computeType?.elementType ?? (device == .cpu ? .float32 : .bfloat16)

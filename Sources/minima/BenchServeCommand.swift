@@ -32,6 +32,11 @@ struct BenchServeCommand: ParsableCommand {
     @Option(help: "Tokens of each answer.")
     var outputTokens = 128
 
+    @Option(help: "Blocks of 64 tokens that the cache has. Default: all that the requests need.")
+    var blocks: Int?
+
+    @OptionGroup var spill: SpillOptions
+
     @Option(help: "Seed of the prompts.")
     var seed: UInt64 = 0
 
@@ -50,6 +55,7 @@ struct BenchServeCommand: ParsableCommand {
     }
 
     func run() throws {
+        if let blocks, blocks < 1 { throw ValidationError("--blocks must be 1 or more") }
         let atOnce = min(concurrency, requests)
         let load = ServeBenchmark.load(
             concurrency: atOnce, promptTokens: promptTokens, outputTokens: outputTokens)
@@ -59,6 +65,8 @@ struct BenchServeCommand: ParsableCommand {
         benchmark.promptTokens = promptTokens
         benchmark.outputTokens = outputTokens
         benchmark.seed = seed
+        benchmark.blocks = blocks
+        benchmark.spill = spill.bytes
         TorchRuntime.keepFreedMemory()
         let line = ProgressLine(
             "bench serve", unit: "requests", total: requests, isQuiet: result.quiet || result.json)

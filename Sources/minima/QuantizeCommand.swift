@@ -37,6 +37,9 @@ struct QuantizeCommand: ParsableCommand {
     @Flag(help: "Replace the output folder if it exists.")
     var overwrite = false
 
+    @Flag(help: "Discard what an unfinished run has left, instead of going on with it.")
+    var restart = false
+
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var result: OutputOptions
 
@@ -52,6 +55,7 @@ struct QuantizeCommand: ParsableCommand {
             calibration: text)
         stage.device = device
         stage.overwrite = overwrite
+        stage.restart = restart
         let line = ProgressLine("quantize", unit: "steps", total: nil, isQuiet: isQuiet)
         let report = try stage.run { try line.update($0, of: $1, note: $2) }
         line.finish()

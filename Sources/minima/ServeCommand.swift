@@ -71,6 +71,9 @@ struct ServeCommand: ParsableCommand {
     )
     var cacheTokens: Int?
 
+    @Option(help: "Tokens of a prompt and its answer at most. Default: the model's context.")
+    var maxContext: Int?
+
     @Option(
         help:
             "Share of the free memory that weights and caches may take. Default: 0.9 on a GPU, 0.25 on a CPU."
@@ -93,6 +96,7 @@ struct ServeCommand: ParsableCommand {
             ("step-timeout", stepTimeout, 1...86_400), ("max-body", maxBody, 1_024...1 << 30),
             ("max-connections", maxConnections, 1...65_536),
             ("cache-tokens", cacheTokens ?? 64, 64...1 << 30),
+            ("max-context", maxContext ?? 2, 2...1 << 30),
         ] where !range.contains(value) {
             throw ValidationError(
                 "--\(name) must be from \(range.lowerBound) to \(range.upperBound)")
@@ -118,7 +122,8 @@ struct ServeCommand: ParsableCommand {
         let (engine, cache) = try engine(configuration, tokenizer, on: device)
         var served = ServedModel(
             name: name ?? URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent,
-            tokenizer: tokenizer, contextLength: configuration.maxPositions,
+            tokenizer: tokenizer,
+            contextLength: min(configuration.maxPositions, maxContext ?? .max),
             vocabularySize: configuration.vocabularySize, cacheTokens: cache.tokens,
             beginToken: configuration.beginToken ?? configuration.endTokens.first,
             created: Int(Date().timeIntervalSince1970))

@@ -159,6 +159,23 @@ struct BenchDecodeCommandTests {
         #expect(served["variant"] as? String == "compressed")
     }
 
+    @Test(
+        "a cache that is too small makes requests give way, and come back from the host where it has room"
+    )
+    func spill() throws {
+        for (memory, restores) in [("0", false), ("0.5", true)] {
+            // Three blocks each come to need, and there are three: the first takes what the second has read.
+            let served = try Program.run(
+                "bench", "serve", "--config", Self.config, "--dummy", "--requests", "2",
+                "--concurrency", "2", "--prompt-tokens", "40", "--output-tokens", "150",
+                "--blocks", "3", "--spill-memory", memory, "--device", "cpu", "--json", "--quiet"
+            ).json()
+            #expect(served["preemptions"] as? Int == 1)
+            let restored = try #require(served["restored_tokens"] as? Int)
+            #expect(restored == (restores ? 64 : 0))
+        }
+    }
+
     @Test("what cannot be in memory is refused with its sum before anything is made")
     func absurd() throws {
         for arguments in [
@@ -185,6 +202,8 @@ struct BenchDecodeCommandTests {
             (["prefill", Program.tiny, "--chunk", "0"], "--chunk"),
             (["prefill", Program.tiny], "8,192 tokens are beyond the model's context of 4,096"),
             (["serve", Program.tiny, "--requests", "0"], "--requests"),
+            (["serve", Program.tiny, "--spill-memory", "-1"], "--spill-memory must be"),
+            (["serve", Program.tiny, "--blocks", "0"], "--blocks must be"),
             (["serve", "--config", "x", "--dummy", "--keep", "1"], "below 1"),
             (["serve", "--config", "x", "--dummy", "--format", "tucker"], "--format needs"),
             (["decode", "--config", "x", "--dummy", "--rank-multiple", "8"], "needs --keep"),

@@ -15,6 +15,29 @@ struct QuantizedCommandTests {
         return try #require(evaluation["perplexity"] as? Double)
     }
 
+    @Test(
+        "a cache of one byte a value changes the perplexity by little; windows decoded are windows computed at once"
+    )
+    func cache() throws {
+        func perplexity(_ options: String...) throws -> Double {
+            let evaluation = try Program.run(
+                ["evaluate", Program.tiny, "--text", Program.text, "--json"] + options
+                    + ["--window", "64", "--windows", "4", "--device", "cpu"]
+            ).json()
+            #expect(evaluation["tokens"] as? Int == 256)
+            return try #require(evaluation["perplexity"] as? Double)
+        }
+        let (whole, wide, narrow) = (
+            try perplexity(), try perplexity("--kv", "bf16"), try perplexity("--kv", "fp8")
+        )
+        #expect(abs(wide / whole - 1) < 2e-3)
+        #expect(narrow != wide && abs(narrow / wide - 1) < 0.02)
+        let refused = try Program.run(
+            "evaluate", Program.tiny, "--text", Program.text, "--kv", "fp8", "--stride", "32",
+            "--window", "64")
+        #expect(refused.status != 0 && refused.errors.contains("--kv decodes"))
+    }
+
     @Test("a quantised model is half the size, nearly as good, and does what models do")
     func pipeline() throws {
         try withScratch { scratch in

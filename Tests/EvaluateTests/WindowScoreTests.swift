@@ -1,4 +1,5 @@
 import Foundation
+import Generate
 import Models
 import Tensors
 import Testing
@@ -76,6 +77,40 @@ struct WindowScoreTests {
         #expect(abs(total.perplexity / together.perplexity - 1) <= 1e-14)
         #expect(abs(try #require(total.klMean) / #require(together.klMean) - 1) <= 1e-14)
         #expect(total.top1Agreement == together.top1Agreement)
+    }
+
+    @Test(
+        "windows that are decoded side by side score as they do at once; e4m3 keys and values change that a little"
+    )
+    func decoded() throws {
+        let (model, reference) = (
+            try RandomModel(seed: 1).load(), try RandomModel(seed: 500).load()
+        )
+        let ids = Self.ids(20, vocabulary: 37)
+        let windows = [ids, ids.reversed(), Array(ids.dropFirst(5)) + ids.prefix(5)]
+        var whole = WindowScore(hasReference: true)
+        for window in windows {
+            try whole.add(window, scored: 19, model: model, reference: ReferenceModel(reference))
+        }
+        var scores: [WindowScore] = []
+        for type in [ElementType.float32, .float8e4m3] {
+            var score = WindowScore(hasReference: true)
+            // Blocks of 8 tokens: three a window.
+            try score.add(
+                windows, decodedBy: ModelRunner(model, blocks: 9, blockTokens: 8, as: type),
+                reference: ReferenceModel(reference))
+            scores.append(score)
+        }
+        #expect(scores[0].tokens == 57)
+        #expect(abs(scores[0].perplexity / whole.perplexity - 1) < 1e-5)
+        let referenced = try (#require(scores[0].klMean), #require(whole.klMean))
+        #expect(abs(referenced.0 / referenced.1 - 1) < 1e-4)
+        #expect(
+            scores[0].referencePerplexity.map {
+                abs($0 / (whole.referencePerplexity ?? 0) - 1) < 1e-5
+            } == true)
+        #expect(scores[1].perplexity != scores[0].perplexity)
+        #expect(abs(scores[1].perplexity / scores[0].perplexity - 1) < 0.05)
     }
 
     @Test("without a reference there is nothing to compare")

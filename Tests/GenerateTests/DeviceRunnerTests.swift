@@ -253,11 +253,12 @@ struct DeviceRunnerTests {
         let device = Device.cuda(0)
         func model(_ type: ElementType) throws -> CausalLanguageModel {
             var model = try DeviceTestModel.qwen3.model(as: type, on: device)
-            let tucker = try Factorization.random(
-                .tucker(TensorModes(output: [16, 16], input: [16, 16]), ranks: [8, 8, 8, 8]),
-                rows: 256, columns: 256, seed: 1, as: .bfloat16, on: .cpu
+            // A pivoted pair that takes more than the dense matrix once its pivots' rows are written out.
+            let pivoted = try Factorization.random(
+                .pivotedLowRank(rank: 200), rows: 256, columns: 256, seed: 1, as: .bfloat16,
+                on: .cpu
             ).mapTensors { try $0.to(type, device) }
-            model.blocks[1][.query] = Linear(.network(tucker))
+            model.blocks[1][.query] = Linear(.network(pivoted))
             // A pair beside a dense matrix of the same products.
             let pairs = try DeviceTestModel.qwen3.model(rank: 40, as: type, on: device)
             model.blocks[0][.up] = pairs.blocks[0][.up]
@@ -265,7 +266,7 @@ struct DeviceRunnerTests {
         }
         let executor = try Executor(model(.bfloat16))
         #expect(
-            executor.note?.hasSuffix("own: gate and up that are not alike, tucker") == true)
+            executor.note?.hasSuffix("own: pivoted-low-rank") == true)
         let step = step(contexts, vocabulary: 1_003)
         let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
         let expected = try ModelRunner(model(.float32), blocks: blocks(contexts), noise: 3)

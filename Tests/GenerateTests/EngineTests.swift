@@ -18,9 +18,11 @@ private final class FaultyRunner: StepRunner {
     private(set) var steps = 0
     private(set) var mostItems = 0
 
-    init(_ model: CausalLanguageModel, blocks: Int, blockTokens: Int) throws {
-        inner = try ModelRunner(model, blocks: blocks, blockTokens: blockTokens)
+    init(_ model: CausalLanguageModel, blocks: Int, blockTokens: Int, spill: Int = 0) throws {
+        inner = try ModelRunner(model, blocks: blocks, blockTokens: blockTokens, spill: spill)
     }
+
+    var spillBlocks: Int { inner.spillBlocks }
 
     var blocks: Int { inner.blocks }
     var blockTokens: Int { inner.blockTokens }
@@ -100,16 +102,19 @@ struct EngineTests {
         return (results, texts, failed)
     }
 
-    @Test("requests that run together get what each gets alone, also when blocks run out")
-    func together() throws {
+    @Test(
+        "requests that run together get what each gets alone, also when blocks run out, and when they go to the host",
+        arguments: [0, 3, 30])
+    func together(spill: Int) throws {
         // Twelve requests of up to 50 tokens in 9 blocks of 8.
-        let runner = try FaultyRunner(model, blocks: 9, blockTokens: 8)
+        let runner = try FaultyRunner(model, blocks: 9, blockTokens: 8, spill: spill)
         let engine = engine(runner)
         let ids = try wishes.map { try engine.submit($0.prompt, $0.options) }
         let (results, texts, failed) = outcomes(engine)
         #expect(failed.isEmpty)
         #expect(runner.mostItems == 5)
         #expect(engine.scheduler.counts.preemptions > 0 && engine.scheduler.counts.cacheHits > 0)
+        #expect((engine.scheduler.counts.restoredTokens > 0) == (spill > 0))
         #expect(engine.scheduler.pool.inUse == 0)
         let alone = Generator(model: model, tokenizer: tokenizer)
         for (id, wish) in zip(ids, wishes) {

@@ -33,7 +33,8 @@ struct KernelVariantTests {
                 [true, false].flatMap { isQuantized in
                     [true, false].map {
                         .attention(
-                            headDim: headDim, isQuantized: isQuantized, isCrowded: $0,
+                            headDim: headDim, group: isQuantized ? 16 : 8, isQuantized: isQuantized,
+                            isCrowded: $0,
                             available: available)
                     }
                 }
@@ -64,7 +65,7 @@ struct KernelVariantTests {
             let most = KernelVariant.mostColumns(weights: .bfloat16, available: available)
             #expect(most == 56)
         }
-        #expect(KernelVariant.mostColumns(weights: .int8, available: 101_376) == 32)
+        #expect(KernelVariant.mostColumns(weights: .int8, available: 101_376) == 16)
         #expect(KernelVariant.mostColumns(weights: .int8, available: 232_448) == 56)
     }
 

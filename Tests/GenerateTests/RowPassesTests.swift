@@ -5,17 +5,17 @@ import Testing
 @Suite("Rows dealt to thread blocks")
 struct RowPassesTests {
     static let shapes: [RowPasses] = [
-        .init(parts: [.init(rows: 5_120, columns: 8_192)], isPaired: false),
+        .init(parts: [.init(rows: 5_120, columns: 8_192)], isPaired: false, tiles: 8),
         .init(
             parts: [
                 .init(rows: 8_192, columns: 1_920), .init(rows: 1_024, columns: 512),
                 .init(rows: 1_024, columns: 512),
-            ], isPaired: false),
+            ], isPaired: false, tiles: 8),
         .init(
             parts: [.init(rows: 25_600, columns: 5_120), .init(rows: 25_600, columns: 5_120)],
-            isPaired: true),
-        .init(parts: [.init(rows: 3, columns: 8)], isPaired: false),
-        .init(parts: [.init(rows: 151_936, columns: 5_120)], isPaired: false),
+            isPaired: true, tiles: 4),
+        .init(parts: [.init(rows: 3, columns: 8)], isPaired: false, tiles: 8),
+        .init(parts: [.init(rows: 151_936, columns: 5_120)], isPaired: false, tiles: 8),
     ]
 
     @Test("every row is computed once, in passes that fit", arguments: shapes, [1, 8, 132])

@@ -49,6 +49,7 @@ struct SamplerRulesTests {
     @Test("no rule, no logits: the fast path is for greedy requests alone")
     func plain() throws {
         #expect(try Sampler(SamplingOptions()).isPlain)
+        // Of these a device knows the last two.
         var changes: [(inout SamplingOptions) -> Void] = []
         changes.append { $0.presencePenalty = 1 }
         changes.append { $0.frequencyPenalty = -1 }
@@ -56,14 +57,16 @@ struct SamplerRulesTests {
         changes.append { $0.logprobs = 0 }
         changes.append { $0.temperature = 1 }
         changes.append { $0.repetitionPenalty = 2 }
-        for change in changes {
+        for (index, change) in changes.enumerated() {
             var options = SamplingOptions()
             change(&options)
-            #expect(try !Sampler(options).isPlain)
+            let sampler = try Sampler(options)
+            #expect(!sampler.isPlain)
+            #expect((sampler.choice == nil) == (index < 4))
         }
         let bound = try Sampler(
             SamplingOptions(), constraint: FixedText(rest: [1], endsItself: true))
-        #expect(!bound.isPlain)
+        #expect(!bound.isPlain && bound.choice == nil)
     }
 
     @Test("a constraint decides, greedy or not", arguments: [0.0, 1.5])

@@ -28,7 +28,26 @@ private struct HashModel {
         }
     }
 
+    /// On the host, of each place and place in it.
+    var spilled: [Int: UInt64] = [:]
+
+    private mutating func transfer(_ step: Scheduler.Step) {
+        for transfer in step.saved {
+            for offset in 0..<blockTokens {
+                spilled[transfer.place * blockTokens + offset] =
+                    memory[transfer.block * blockTokens + offset, default: 2]
+            }
+        }
+        for transfer in step.restored {
+            for offset in 0..<blockTokens {
+                memory[transfer.block * blockTokens + offset] =
+                    spilled[transfer.place * blockTokens + offset, default: 3]
+            }
+        }
+    }
+
     mutating func run(_ step: Scheduler.Step) -> [RequestID: Int32] {
+        transfer(step)
         // All of a step's reads see what was written before it and by the item itself.
         var (predicted, written) = ([RequestID: Int32](), [Int: UInt64]())
         for item in step.items {
@@ -83,8 +102,8 @@ struct SchedulerTests {
 
     @Test(
         "whatever comes and goes, every request gets what it would get alone, and every block comes back",
-        arguments: 0..<60)
-    func traces(seed: Int) throws {
+        arguments: 0..<60, [0, 5, 100])
+    func traces(seed: Int, spill: Int) throws {
         var random = RandomSource(seed: UInt64(seed))
         let blockTokens = [1, 2, 4, 8][seed % 4]
         let blocks = Int.random(in: 6...40, using: &random)
@@ -92,7 +111,8 @@ struct SchedulerTests {
         limits.requests = Int.random(in: 1...12, using: &random)
         limits.stepTokens = limits.requests + Int.random(in: 0...24, using: &random)
         limits.promptTokens = Int.random(in: 1...16, using: &random)
-        var scheduler = Scheduler(blocks: blocks, blockTokens: blockTokens, limits: limits)
+        var scheduler = Scheduler(
+            blocks: blocks, blockTokens: blockTokens, limits: limits, spill: spill)
         var model = HashModel(blockTokens: blockTokens)
         let wishes = wishes(&random, blocks: blocks, blockTokens: blockTokens)
         var answers: [RequestID: [Int32]] = [:]
@@ -108,6 +128,11 @@ struct SchedulerTests {
             if let planned = scheduler.next() {
                 #expect(planned.tokens <= limits.stepTokens)
                 #expect(planned.items.count <= limits.requests)
+                #expect(planned.saved.isEmpty || planned.restored.isEmpty)
+                for transfers in [planned.saved, planned.restored] {
+                    #expect(Set(transfers.map(\.place)).count == transfers.count)
+                    #expect(transfers.allSatisfy { (0..<spill).contains($0.place) })
+                }
                 #expect(Set(planned.items.map(\.request)).count == planned.items.count)
                 for item in planned.items {
                     #expect(item.blocks.count == (item.end + blockTokens - 1) / blockTokens)
@@ -140,6 +165,34 @@ struct SchedulerTests {
         }
         #expect(scheduler.pool.inUse == 0)
         #expect(scheduler.pool.available == blocks)
+        #expect(scheduler.freePlacesCount == spill)
+    }
+
+    @Test("a request that had to give way goes on where it was, if the host has room for it")
+    func spilled() throws {
+        // The first comes to need a fifth block while the second has the other three, the last of them in part.
+        func run(_ spill: Int) throws -> (computed: Int, counts: Scheduler.Counts) {
+            var scheduler = Scheduler(blocks: 7, blockTokens: 4, limits: .init(), spill: spill)
+            for (number, count, generated) in [(1, 12, 7), (2, 5, 8)] {
+                try scheduler.add(
+                    RequestID(number), prompt: (0..<count).map { Int32($0 + 20 * number) },
+                    generated: generated)
+            }
+            var computed = 0
+            while let step = scheduler.next() {
+                computed += step.tokens
+                let predicting = step.items.filter(\.predicts).map { ($0.request, Int32(1)) }
+                _ = scheduler.finish(Dictionary(uniqueKeysWithValues: predicting))
+            }
+            return (computed, scheduler.counts)
+        }
+        let (without, with) = (try run(0), try run(3))
+        #expect(without.counts.preemptions == 1 && with.counts.preemptions == 1)
+        #expect(without.counts.restoredTokens == 0)
+        // The second's full blocks are still in the cache. Nothing is computed twice.
+        #expect(with.counts.restoredTokens == 1)
+        #expect(with.computed == 18 + 12)
+        #expect(without.computed == with.computed + 1)
     }
 
     @Test("a prompt that was read before is found in the cache, but for its last block")

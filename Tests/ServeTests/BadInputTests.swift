@@ -154,6 +154,7 @@ struct BadInputTests {
         (#"{"messages":[5]}"#, 400), (#"{"messages":[{"role":"user"}]}"#, 400),
         (#"{"messages":[{"role":"user","content":null}]}"#, 400),
         (#"{"messages":[{"role":"assistant","content":null,"tool_calls":[]}]}"#, 200),
+        (#"{"messages":[{"role":"assistant","content":"","tool_calls":[[null]]}]}"#, 400),
         (#"{"messages":[{"role":"wizard","content":"Hi"}]}"#, 400),
         (#"{"messages":[{"role":null,"content":"Hi"}]}"#, 400),
         (#"{"messages":[{"content":"Hi"}]}"#, 400),

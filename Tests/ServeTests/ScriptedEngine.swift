@@ -14,9 +14,10 @@ final class Script: Sendable {
         var piece = " word"
         var submitted: [EngineRequest] = []
         var cancelled: [Int] = []
-        /// Events of the engine, and steps when requests were cancelled.
         var steps = 0
         var running = 0
+        /// Seconds between the end of a step and the beginning of the next, and requests that ran.
+        var gaps: [(requests: Int, seconds: Double)] = []
     }
 
     private let state = Mutex(State())
@@ -35,6 +36,7 @@ final class ScriptedEngine: TokenEngine {
     private let concurrency: Int
     private var requests: [(id: Int, request: EngineRequest, tokens: Int)] = []
     private var last = 0
+    private var ended: ContinuousClock.Instant?
 
     init(_ script: Script, concurrency: Int = 8) {
         (self.script, self.concurrency) = (script, concurrency)
@@ -72,6 +74,11 @@ final class ScriptedEngine: TokenEngine {
     }
 
     func step() -> [EngineEvent] {
+        if let ended {
+            let gap = (ContinuousClock.now - ended).seconds
+            script.change { $0.gaps.append((requests.count, gap)) }
+        }
+        defer { ended = requests.isEmpty ? nil : .now }
         while script.now.isStuck { Thread.sleep(forTimeInterval: 0.005) }
         if script.now.stepSeconds > 0 { Thread.sleep(forTimeInterval: script.now.stepSeconds) }
         var fails = false

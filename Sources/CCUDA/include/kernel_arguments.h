@@ -37,14 +37,14 @@ typedef struct {
 } LinearPart;
 
 typedef STRUCT_OF_MAPS {
-    unsigned long long maps[3][16];  // of each part's x, boxes of 64 terms and at most 8 columns (compute capability 9.0)
+    unsigned long long maps[3][16];  // of each part's x, boxes of 64 terms of as many columns as the kernel is compiled for (compute capability 9.0)
     LinearPart part[3];
-    unsigned long long passes;      // int4 [blocks, passesEach]: part, first row, rows (at most 64, or 32 pairs; 0 ends)
-    unsigned long long sums;        // float [columns, SLOTS]: squares of x, to normalise by; or 0
+    unsigned long long passes;      // int4 [blocks, passesEach]: part, first row, rows (at most 16 · TILES, or half as many pairs; 0 ends)
+    unsigned long long sums;        // double [columns, SLOTS]: squares of x, to normalise by; or 0
     unsigned long long residual;    // float [columns, ldy]
     unsigned long long normalized;  // bfloat16 [columns, ldy]: residual · gain
     unsigned long long gain;        // bfloat16 [ldy]
-    unsigned long long squares;     // float [columns, SLOTS]: of the new residual, a partial sum of each block
+    unsigned long long squares;     // double [columns, SLOTS]: of the new residual, a partial sum of each block
     float inverseWidth, epsilon;
     int passesEach, slots, columns, ldy, pairing, output, unused[2];
 } LinearArguments;
@@ -66,6 +66,7 @@ typedef struct {
     unsigned long long counters;   // int [sequences, kvHeads], zero before and after
     float epsilon, scale;
     int stride, tableStride, queryHeads, kvHeads, splits, window;
+    int each, unused;  // splits that a block takes, at most 4
 } AttentionArguments;
 
 typedef struct {
@@ -74,7 +75,7 @@ typedef struct {
     unsigned long long gain;        // bfloat16 [width], of the first norm
     unsigned long long residual;    // float [columns, width]
     unsigned long long normalized;  // bfloat16 [columns, width]: residual · gain
-    unsigned long long squares;     // float [columns, SLOTS], the first of each
+    unsigned long long squares;     // double [columns, SLOTS], the first of each
     int width, unused;
 } EmbeddingArguments;
 
@@ -117,5 +118,64 @@ typedef struct {
     unsigned long long secondTotals;
     int tokens, heads;
 } PromptMergeArguments;
+
+// Bits of a token, where tokens are drawn.
+#define TOKEN_BITS 18
+
+// How a sequence's next token is chosen.
+typedef struct {
+    unsigned long long seen;   // int [(vocabulary + 31) / 32], a bit of each token that is penalised; or 0
+    double uniform;            // from 0 to below 1: of the tokens that are left, likeliest first, the one it falls on
+    double topP;
+    float inverseTemperature;  // 0: the likeliest
+    float farthest;            // -ln(minP)
+    float penalty;
+    int topK;                  // 0: all
+} SampleChoice;
+
+typedef struct {
+    unsigned long long logits;   // float [sequences, vocabulary]
+    unsigned long long choices;  // SampleChoice [sequences]
+    unsigned long long tokens;   // int [sequences]: the token, or -1 where a logit is no finite number
+    int vocabulary;              // at most 2^TOKEN_BITS
+    int unused;
+} SampleArguments;
+
+// A tensor as a matrix, times columns of activations: of each sequence so many.
+typedef struct {
+    unsigned long long matrix;         // bfloat16 [rows, ldw]: terms, then zeros
+    unsigned long long input;          // bfloat16, a sequence each inputStride values
+    unsigned long long output;         // bfloat16, a sequence each outputStride values; of a last one float parts, each splitStride
+    unsigned long long inputColumns;   // int [columns]: where a sequence's column begins
+    unsigned long long inputTerms;     // int [terms], and where its terms stand behind that; 0: one behind the other, from a multiple of 8 on
+    unsigned long long outputRows;     // int [rows], int [columns]: a result's place is the sum of both
+    unsigned long long outputColumns;
+    long long inputStride, outputStride, splitStride;
+    int rows, terms, ldw, columns, sequences;
+    int inputWidth, outputWidth;       // values of a sequence: zeros are read behind the first, nothing is written behind the second
+    int splits;                        // of the terms, 1 but of a last one
+    int isLast;
+    int isWide;                        // rows go eight at a time to places that are multiples of 8
+} ContractionArguments;
+
+typedef struct {
+    unsigned long long parts;  // float [count, .., rows], `stride` values from one to the next, sequences one behind the other
+    unsigned long long y;      // [columns, ldy]
+    unsigned long long bias;   // bfloat16 [rows], or 0
+    long long stride;
+    int count, rows;
+} AssemblyPart;
+
+// As in LinearArguments.
+typedef struct {
+    AssemblyPart part[3];
+    unsigned long long sums;
+    unsigned long long residual;
+    unsigned long long normalized;
+    unsigned long long gain;
+    unsigned long long squares;
+    float inverseWidth, epsilon;
+    int count, slots, ldy, pairing, output, unused;
+} AssemblyArguments;
 
 #endif

@@ -10,44 +10,42 @@ import Tensors
 package final class HostRunner: StepRunner {
     private let host: HostModel
     private let cache: PagedCache
+    private let spill: SpillMemory
     private let prompts: ModelRunner
     private let activations = Scratch()
     private let scratch = Scratch()
 
     package init(
-        _ host: HostModel, blocks: Int, blockTokens: Int = 64, noise: UInt64? = nil
+        _ host: HostModel, blocks: Int, blockTokens: Int = 64, spill: Int = 0,
+        noise: UInt64? = nil
     ) throws {
         self.host = host
         cache = try PagedCache(
             host.model.configuration, blocks: blocks, blockTokens: blockTokens, as: .float32,
             on: .cpu, noise: noise)
+        self.spill = try SpillMemory(of: cache, blocks: spill)
         prompts = ModelRunner(host.model, cache)
     }
 
     package var blocks: Int { cache.blocks }
     package var blockTokens: Int { cache.blockTokens }
+    package var spillBlocks: Int { spill.blocks }
 
     package func logits(of step: Scheduler.Step) throws -> Tensor {
-        let single = step.items.filter { $0.tokens.count == 1 }
-        let longer = step.items.filter { $0.tokens.count > 1 }
+        try spill.transfer(for: step)
         let vocabulary = host.head.rows
-        var rows: [RequestID: ArraySlice<Float>] = [:]
-        if !longer.isEmpty {
-            let values = try prompts.logits(of: .init(items: longer, preempted: []))
-                .elements(as: Float.self)
-            for (index, item) in longer.filter(\.predicts).enumerated() {
-                rows[item.request] = values[index * vocabulary..<(index + 1) * vocabulary]
+        func rows(_ values: [Float]) -> [ArraySlice<Float>] {
+            stride(from: 0, to: values.count, by: vocabulary).map {
+                values[$0..<$0 + vocabulary]
             }
         }
-        if !single.isEmpty {
-            let values = try decode(single)
-            for (index, item) in single.enumerated() where item.predicts {
-                rows[item.request] = values[index * vocabulary..<(index + 1) * vocabulary]
-            }
-        }
-        let wanted = step.items.filter(\.predicts)
-        return try Tensor(
-            wanted.flatMap { rows[$0.request] ?? [] }, shape: [wanted.count, vocabulary])
+        let found = try step.rows(
+            read: { items in
+                try rows(
+                    prompts.logits(of: .init(items: items, preempted: []))
+                        .elements(as: Float.self))
+            }, decode: { try rows(decode($0)) })
+        return try Tensor(found.flatMap { $0 }, shape: [found.count, vocabulary])
     }
 
     /// Logits behind one token of each item, `[items, vocabulary]`.

@@ -24,7 +24,7 @@ final class DeviceActivations {
         residual = DeviceLayer.Residual(
             stream: try rows(configuration.hiddenSize, .float32),
             normalized: try rows(configuration.hiddenSize),
-            squares: try rows(Int(SLOTS), .float32))
+            squares: try rows(Int(SLOTS), .float64))
         heads = try rows(configuration.queryWidth + 2 * configuration.keyValueWidth)
         attended = try rows(configuration.queryWidth)
         gated = try rows(configuration.intermediateSize)

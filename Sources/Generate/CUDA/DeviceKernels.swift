@@ -8,6 +8,12 @@ final class DeviceKernels {
     private let compiler: KernelCompiler
     private var loaded: [KernelVariant: Kernel] = [:]
     private let embedding: Kernel
+    private let sampling: Kernel
+    private lazy var contracting = Result {
+        try KernelModule(compiler.compile(.contraction, for: device.architecture), on: device)
+    }
+    private lazy var contraction = Result { try contracting.get().kernel("contraction") }
+    private lazy var assembly = Result { try contracting.get().kernel("assemble") }
 
     /// Sequences of a step at most.
     static let maxColumns = KernelVariant.columns[KernelVariant.columns.count - 1]
@@ -18,6 +24,9 @@ final class DeviceKernels {
         let module = try KernelModule(
             compiler.compile(.embedding, for: device.architecture), on: device)
         embedding = try module.kernel("embed")
+        sampling = try KernelModule(
+            compiler.compile(.sample, for: device.architecture), on: device
+        ).kernel("sample")
     }
 
     /// Kernels may begin before the one in front has ended, and copy by tensor maps.
@@ -26,6 +35,12 @@ final class DeviceKernels {
     func embed(_ arguments: EmbeddingArguments, columns: Int, on stream: CUDAStream) throws {
         try embedding.launch(
             grid: (columns, 1, 1), block: 256, arguments: KernelArguments(arguments), on: stream)
+    }
+
+    func sample(_ arguments: SampleArguments, sequences: Int, on stream: CUDAStream) throws {
+        try sampling.launch(
+            grid: (sequences, 1, 1), block: 1_024, arguments: KernelArguments(arguments),
+            on: stream)
     }
 
     /// One thread block per multiprocessor: `arguments.passes` must be for as many.
@@ -42,16 +57,37 @@ final class DeviceKernels {
             dependent: overlaps)
     }
 
+    func contract(_ arguments: ContractionArguments, on stream: CUDAStream) throws {
+        let columns = Int(arguments.columns) * Int(arguments.sequences)
+        try contraction.get().launch(
+            grid: ((columns + 63) / 64, (Int(arguments.rows) + 63) / 64, Int(arguments.splits)),
+            block: 128, arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
+    }
+
+    func assemble(_ arguments: AssemblyArguments, columns: Int, on stream: CUDAStream) throws {
+        try assembly.get().launch(
+            grid: (device.multiprocessors, columns, 1), block: 256,
+            arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
+    }
+
     func attend(
         _ arguments: AttentionArguments, headDim: Int, sequences: Int, on stream: CUDAStream
     ) throws {
-        let blocks = Int(arguments.splits * arguments.kvHeads) * sequences
+        let splits = Int(arguments.splits * arguments.kvHeads) * sequences
+        // Of many, a block takes two behind one another: its first loads and its last stores are waited for once.
+        var arguments = arguments
+        arguments.each = splits > 32 * device.multiprocessors ? 2 : 1
+        let blocks = (splits + Int(arguments.each) - 1) / Int(arguments.each)
         let variant = KernelVariant.attention(
-            headDim: headDim, isQuantized: arguments.keyScales != 0,
+            headDim: headDim, group: Int(arguments.queryHeads / arguments.kvHeads),
+            isQuantized: arguments.keyScales != 0,
             isCrowded: blocks > device.multiprocessors,
             available: device.sharedMemoryPerBlock)
         try kernel(variant).launch(
-            grid: (Int(arguments.splits), Int(arguments.kvHeads), sequences),
+            grid: (
+                Int((arguments.splits + arguments.each - 1) / arguments.each),
+                Int(arguments.kvHeads), sequences
+            ),
             block: 32 * KernelVariant.attentionWarps, sharedMemory: variant.sharedMemory,
             arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
     }

@@ -5,9 +5,10 @@ import Tensors
 /// A linear layer, or several that read the same, ready to be launched for any number of columns.
 struct DeviceLayer {
     private var arguments = LinearArguments()
-    /// Of each part's input, for boxes of `boxes` columns; empty where no copy engine reads them.
+    /// Of each part's input, for each of `KernelVariant.columns`; empty where no copy engine reads them.
     private let maps: [[TensorMap]]
-    private static let boxes = [1, 2, 4, 8]
+    /// By the tiles of a pass.
+    private let tables: [Int: PassTable]
     private let weights: ElementType
     /// Held: a padded matrix is nobody else's.
     private let matrices: [DeviceMatrix]
@@ -47,7 +48,7 @@ struct DeviceLayer {
         let stream: Tensor
         /// bfloat16, residual · gain.
         let normalized: Tensor
-        /// float32 `[columns, SLOTS]`.
+        /// float64 `[columns, SLOTS]`.
         let squares: Tensor
     }
 
@@ -64,10 +65,14 @@ struct DeviceLayer {
         precondition(parts.allSatisfy { $0.weight.elementType == type }, "weights of one type")
         (weights, matrices) = (type, parts.map(\.weight))
         maps = device.computeCapability.major < 9 ? [] : try Self.maps(of: parts, on: device)
-        let table = try passes(
-            RowPasses(
-                parts: parts.map { .init(rows: $0.weight.rows, columns: $0.weight.columns) },
-                isPaired: pairing != .none))
+        var tables: [Int: PassTable] = [:]
+        for tiles in Set(KernelVariant.columns.map { KernelVariant.tiles(columns: $0, type) }) {
+            tables[tiles] = try passes(
+                RowPasses(
+                    parts: parts.map { .init(rows: $0.weight.rows, columns: $0.weight.columns) },
+                    isPaired: pairing != .none, tiles: tiles))
+        }
+        self.tables = tables
         let raw = parts.map {
             LinearPart(
                 w: $0.weight.address, x: $0.input.address, y: $0.output.address,
@@ -78,14 +83,12 @@ struct DeviceLayer {
         arguments.part.0 = raw[0]
         if raw.count > 1 { arguments.part.1 = raw[1] }
         if raw.count > 2 { arguments.part.2 = raw[2] }
-        arguments.passes = table.tensor.deviceAddress
-        arguments.passesEach = Int32(table.each)
         arguments.pairing = pairing.rawValue
         arguments.ldy = Int32(parts[0].output.stride)
         arguments.epsilon = Float(epsilon)
         arguments.output =
             parts[0].output.tensor.elementType == .float32 ? FLOATS : ROUNDED
-        var owned = [table.tensor] + parts.compactMap(\.bias)
+        var owned = parts.compactMap(\.bias)
         if let (residual, slots) = normalizing {
             arguments.sums = residual.squares.deviceAddress
             arguments.slots = Int32(slots)
@@ -104,11 +107,11 @@ struct DeviceLayer {
     }
 
     private static func maps(of parts: [Part], on device: CUDADevice) throws -> [[TensorMap]] {
-        try boxes.map { box in
+        try KernelVariant.columns.map { columns in
             try parts.map { part in
                 try TensorMap(
                     address: part.input.address, rows: part.input.tensor.shape[0],
-                    columns: part.weight.terms, stride: 2 * part.input.stride, boxRows: box,
+                    columns: part.weight.terms, stride: 2 * part.input.stride, boxRows: columns,
                     on: device)
             }
         }
@@ -117,7 +120,13 @@ struct DeviceLayer {
     func launch(columns: Int, _ kernels: DeviceKernels, on stream: CUDAStream) throws {
         var arguments = arguments
         arguments.columns = Int32(columns)
-        if let index = Self.boxes.firstIndex(where: { $0 >= min(columns, 8) }), index < maps.count {
+        let variant = KernelVariant.columnsCompiled(for: columns)
+        guard let table = tables[KernelVariant.tiles(columns: variant, weights)] else {
+            preconditionFailure("a table for every kernel")
+        }
+        arguments.passes = table.tensor.deviceAddress
+        arguments.passesEach = Int32(table.each)
+        if let index = KernelVariant.columns.firstIndex(of: variant), index < maps.count {
             let maps = maps[index]
             arguments.maps.0 = maps[0].map.words
             if maps.count > 1 { arguments.maps.1 = maps[1].map.words }

@@ -13,13 +13,21 @@ extension DeviceModel {
         /// Layers of one shape share one.
         private var tables: [RowPasses: PassTable] = [:]
 
-        init(model: CausalLanguageModel, activations: DeviceActivations, device: CUDADevice) {
+        /// Where sums meet; `nil` where the model has none.
+        private let sumMemory: (states: DeviceContraction.States, parts: Tensor)?
+
+        init(
+            model: CausalLanguageModel, activations: DeviceActivations,
+            _ weights: [[Projection: DeviceWeight]], device: CUDADevice
+        ) throws {
             (self.model, it, self.device) = (model, activations, device)
+            sumMemory = try Self.sumMemory(model, weights, device)
         }
 
         /// A weight of a group that reads the same input, and where its product goes.
         private struct Target {
             let weight: DeviceWeight
+            let rows: Int
             let output: DeviceLayer.Activation
             var bias: Tensor?
         }
@@ -42,12 +50,58 @@ extension DeviceModel {
                 adding: gain.map { (it.residual, $0) }, epsilon: epsilon, on: device, passes: table)
         }
 
+        private static func sumMemory(
+            _ model: CausalLanguageModel, _ weights: [[Projection: DeviceWeight]],
+            _ device: CUDADevice
+        ) throws -> (states: DeviceContraction.States, parts: Tensor)? {
+            let groups: [[Projection]] = [
+                [.query, .key, .value], [.output], [.gate, .up], [.down],
+            ]
+            var (terms, parts) = ([DeviceTerm](), 0)
+            for layer in weights {
+                for group in groups {
+                    let sums = group.compactMap { projection -> (terms: [DeviceTerm], rows: Int)? in
+                        guard case .sum(let terms) = layer[projection] else { return nil }
+                        let module = model.configuration.module(projection, ofLayer: 0)
+                        return (terms, module.rows)
+                    }
+                    terms += sums.flatMap(\.terms)
+                    parts = max(
+                        parts,
+                        DeviceSums.partsWidth(sums, multiprocessors: device.multiprocessors))
+                }
+            }
+            guard parts > 0 else { return nil }
+            return (
+                try DeviceContraction.States(
+                    widths: DeviceTerm.stateWidths(terms), on: model.device),
+                try Tensor.zeros([parts], .float32, on: model.device)
+            )
+        }
+
+        private var sums: DeviceSums {
+            guard let sumMemory else { preconditionFailure("the model has no sums") }
+            return DeviceSums(
+                middle: it.middle, states: sumMemory.states, parts: sumMemory.parts,
+                multiprocessors: multiprocessors, device: model.device
+            ) { try self.layer($0) }
+        }
+
+        private func assembly(
+            _ parts: [DeviceAssembly.Part], isPaired: Bool = false, slots: Int?, gain: Tensor? = nil
+        ) -> DeviceAssembly {
+            DeviceAssembly(
+                parts, isPaired: isPaired, normalizing: slots.map { (it.residual, $0) },
+                adding: gain.map { (it.residual, $0) }, epsilon: epsilon)
+        }
+
         /// The products of `targets` with `input`: dense ones in one launch, first factors of pairs with them, second
         /// factors in another, of each type of weights.
         private func products(
             _ targets: [Target], of input: DeviceLayer.Activation, slots: Int? = nil,
             gain: Tensor? = nil
-        ) throws -> [DeviceLayer] {
+        ) throws -> [any DeviceOperation] {
+            var sums: [DeviceSums.Target] = []
             var (direct, first, second, offset) = (
                 [DeviceLayer.Part](), [DeviceLayer.Part](), [DeviceLayer.Part](), 0
             )
@@ -65,11 +119,21 @@ extension DeviceModel {
                         .init(
                             weight: output, input: middle, output: target.output,
                             bias: target.bias))
+                case .sum(let terms):
+                    sums.append(
+                        .init(
+                            terms: terms, rows: target.rows, output: target.output,
+                            bias: target.bias))
                 }
             }
-            var layers = try self.layers(direct, slots: slots, gain: gain)
+            var layers: [any DeviceOperation] = try self.layers(direct, slots: slots, gain: gain)
             layers += try self.layers(first, slots: slots)
             layers += try self.layers(second, gain: gain)
+            if !sums.isEmpty {
+                layers += try self.sums.operations(sums, of: input) {
+                    assembly($0, slots: slots, gain: gain)
+                }
+            }
             return layers
         }
 
@@ -86,17 +150,19 @@ extension DeviceModel {
         /// From the residual stream to queries, keys and values.
         func heads(
             of block: DecoderBlock, _ weights: [Projection: DeviceWeight], slots: Int
-        ) throws -> [DeviceLayer] {
+        ) throws -> [any DeviceOperation] {
             let configuration = model.configuration
             var (targets, offset) = ([Target](), 0)
             for projection in [Projection.query, .key, .value] {
                 guard let weight = weights[projection] else { continue }
+                let rows =
+                    projection == .query ? configuration.queryWidth : configuration.keyValueWidth
                 targets.append(
                     Target(
-                        weight: weight, output: .init(tensor: it.heads, offset: offset),
+                        weight: weight, rows: rows,
+                        output: .init(tensor: it.heads, offset: offset),
                         bias: try block[projection].bias?.converted(to: .bfloat16)))
-                offset +=
-                    projection == .query ? configuration.queryWidth : configuration.keyValueWidth
+                offset += rows
             }
             return try products(
                 targets, of: .init(tensor: it.residual.normalized), slots: slots)
@@ -106,7 +172,7 @@ extension DeviceModel {
         /// - Parameter behind: gain of the norm that reads the output.
         func rest(
             of block: DecoderBlock, _ weights: [Projection: DeviceWeight], behind: Tensor
-        ) throws -> [DeviceLayer] {
+        ) throws -> [any DeviceOperation] {
             try added(.output, of: it.attended, block, weights, gain: block.feedForwardNorm)
                 + gated(weights)
                 + added(.down, of: it.gated, block, weights, gain: behind)
@@ -116,16 +182,19 @@ extension DeviceModel {
         private func added(
             _ projection: Projection, of input: Tensor, _ block: DecoderBlock,
             _ weights: [Projection: DeviceWeight], gain: Tensor
-        ) throws -> [DeviceLayer] {
+        ) throws -> [any DeviceOperation] {
             guard let weight = weights[projection] else { return [] }
             let target = Target(
-                weight: weight, output: .init(tensor: it.residual.normalized),
+                weight: weight, rows: model.configuration.hiddenSize,
+                output: .init(tensor: it.residual.normalized),
                 bias: try block[projection].bias?.converted(to: .bfloat16))
             return try products([target], of: .init(tensor: input), gain: gain)
         }
 
         /// silu(gate) · up.
-        private func gated(_ weights: [Projection: DeviceWeight]) throws -> [DeviceLayer] {
+        private func gated(
+            _ weights: [Projection: DeviceWeight]
+        ) throws -> [any DeviceOperation] {
             guard let gate = weights[.gate], let up = weights[.up] else { return [] }
             let input = DeviceLayer.Activation(tensor: it.residual.normalized)
             let output = DeviceLayer.Activation(tensor: it.gated)
@@ -139,10 +208,16 @@ extension DeviceModel {
                         ], pairing: .shared, slots: slots)
                 ]
             }
+            if case .sum(let gate) = gate, case .sum(let up) = up {
+                let rows = model.configuration.intermediateSize
+                return try sums.operations(
+                    [gate, up].map { .init(terms: $0, rows: rows, output: output) }, of: input
+                ) { assembly($0, isPaired: true, slots: slots) }
+            }
             var (first, second, offset) = ([DeviceLayer.Part](), [DeviceLayer.Part](), 0)
             for weight in [gate, up] {
                 guard case .lowRank(let factor, let matrix) = weight else {
-                    preconditionFailure("gate and up are both pairs or both dense")
+                    preconditionFailure("gate and up are both pairs, both dense or both sums")
                 }
                 let middle = DeviceLayer.Activation(tensor: it.middle, offset: offset)
                 offset += factor.rows

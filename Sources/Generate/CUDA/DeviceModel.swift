@@ -22,8 +22,8 @@ package final class DeviceModel {
     let maxColumns: Int
 
     private struct Block {
-        var beforeAttention: [DeviceLayer] = []
-        var behindAttention: [DeviceLayer] = []
+        var beforeAttention: [any DeviceOperation] = []
+        var behindAttention: [any DeviceOperation] = []
     }
 
     /// - Throws: `DeviceModelError.unsupported` for a model that libtorch must run, with the reason.
@@ -51,7 +51,8 @@ package final class DeviceModel {
         }
         activations = try DeviceActivations(
             model.configuration, ranks: weights.map(Self.rankWidth).max() ?? 8, on: model.device)
-        let builder = Builder(model: model, activations: activations, device: device)
+        let builder = try Builder(
+            model: model, activations: activations, weights, device: device)
         blocks = try zip(model.blocks, weights).enumerated().map { index, pair in
             let behind =
                 index + 1 < model.blocks.count
@@ -97,12 +98,9 @@ package final class DeviceModel {
             }
             weights[projection] = try DeviceWeight(weight)
         }
-        // Gate and up are computed row by row beside one another.
+        // Gate and up are computed row by row beside one another, or summed.
         if let gate = weights[.gate], let up = weights[.up], !gate.isLike(up) {
-            multipliedOut.insert("gate and up that are not alike")
-            for projection in [Projection.gate, .up] {
-                weights[projection] = try .multipliedOut(block[projection].weight)
-            }
+            (weights[.gate], weights[.up]) = (.sum(gate.terms), .sum(up.terms))
         }
         return weights
     }
@@ -111,10 +109,7 @@ package final class DeviceModel {
     private static func rankWidth(_ weights: [Projection: DeviceWeight]) -> Int {
         let groups: [[Projection]] = [[.query, .key, .value], [.output], [.gate, .up], [.down]]
         return groups.map { group in
-            group.reduce(0) { sum, projection in
-                guard case .lowRank(let input, _) = weights[projection] else { return sum }
-                return sum + input.rows
-            }
+            group.reduce(0) { $0 + (weights[$1]?.middleWidth ?? 0) }
         }.max() ?? 0
     }
 
@@ -162,7 +157,7 @@ package final class DeviceModel {
                     tableStride: Int32(parameters.blocksEach),
                     queryHeads: Int32(configuration.headCount),
                     kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
-                    window: Int32(configuration.slidingWindows[index] ?? 0)),
+                    window: Int32(configuration.slidingWindows[index] ?? 0), each: 1, unused: 0),
                 headDim: configuration.headDim, sequences: columns, on: stream)
             for layer in block.behindAttention {
                 try layer.launch(columns: columns, kernels, on: stream)

@@ -11,7 +11,9 @@ import Tensors
 package final class DeviceRunner: StepRunner {
     private let device: DeviceModel
     private let cache: PagedCache
+    private let spill: SpillMemory
     private let prompts: DevicePrompt
+    private let sampler: DeviceSampler
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
@@ -27,7 +29,8 @@ package final class DeviceRunner: StepRunner {
     }
 
     package init(
-        _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, noise: UInt64? = nil
+        _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, spill: Int = 0,
+        noise: UInt64? = nil
     ) throws {
         self.device = device
         let configuration = device.model.configuration
@@ -35,6 +38,7 @@ package final class DeviceRunner: StepRunner {
             configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: type,
             on: device.model.device,
             noise: noise)
+        self.spill = try SpillMemory(of: cache, blocks: spill)
         let positions = min(configuration.maxPositions, blocks * Executor.blockTokens)
         let angles = try RotaryTables(configuration, type: .float32, device: .cpu)
             .angles(at: 0..<positions)
@@ -47,43 +51,48 @@ package final class DeviceRunner: StepRunner {
                 angles.sines.contiguous().moved(to: device.model.device)
             ), device.promptKernels)
         workspace = try DeviceModel.Workspace(configuration, pieces: 64, on: device.model.device)
+        sampler = DeviceSampler(device.kernels, device.stream, on: device.model.device)
     }
 
     package var blocks: Int { cache.blocks }
     package var blockTokens: Int { cache.blockTokens }
+    package var spillBlocks: Int { spill.blocks }
+
+    /// Tokens are drawn where their logits are; what comes back is a number of each.
+    package func predictions(
+        of step: Scheduler.Step, _ choices: [TokenChoice?]
+    ) throws -> [Prediction] {
+        try sampler.predictions(out: logits(of: step), choices)
+    }
 
     package func logits(of step: Scheduler.Step) throws -> Tensor {
-        let single = step.items.filter { $0.tokens.count == 1 }
-        let longer = step.items.filter { $0.tokens.count > 1 }
-        var rows: [RequestID: Tensor] = [:]
-        if !longer.isEmpty {
-            let values = try prompts.logits(of: longer).converted(to: .float32)
-            for (index, item) in longer.filter(\.predicts).enumerated() {
-                rows[item.request] = try values.narrowed(0, index..<index + 1)
-            }
+        try spill.transfer(for: step)
+        let vocabulary = device.model.configuration.vocabularySize
+        func rows(_ values: Tensor) throws -> [Tensor] {
+            try (0..<values.shape[0]).map { try values.narrowed(0, $0..<$0 + 1) }
         }
-        for start in stride(from: 0, to: single.count, by: device.maxColumns) {
-            let items = Array(single[start..<min(start + device.maxColumns, single.count)])
+        func logits(decoding items: [Scheduler.Item]) throws -> Tensor {
             try decode(items)
-            let logits = try device.activations.logits.narrowed(0, 0..<items.count)
-            // A step that only decodes hands out its memory, which the next one writes.
-            if items.count == step.items.count, items.allSatisfy(\.predicts) { return logits }
-            let values = try logits.copied()
-            for (index, item) in items.enumerated() where item.predicts {
-                rows[item.request] = try values.narrowed(0, index..<index + 1)
-            }
+            return try device.activations.logits.narrowed(0, 0..<items.count)
         }
-        let wanted = step.items.filter(\.predicts).map { item in
-            guard let row = rows[item.request] else {
-                preconditionFailure("\(item.request) was computed")
-            }
-            return row
+        // A step that only decodes hands out its memory, which the next one writes.
+        if !step.items.isEmpty, step.items.count <= device.maxColumns,
+            step.items.allSatisfy({ $0.tokens.count == 1 && $0.predicts })
+        {
+            return try logits(decoding: step.items)
         }
-        guard !wanted.isEmpty else {
-            return try Tensor.zeros(
-                [0, device.model.configuration.vocabularySize], on: device.model.device)
+        let found = try step.rows(
+            read: { try rows(prompts.logits(of: $0).converted(to: .float32)) },
+            decode: { single in
+                try stride(from: 0, to: single.count, by: device.maxColumns).flatMap { start in
+                    let end = min(start + device.maxColumns, single.count)
+                    return try rows(logits(decoding: Array(single[start..<end])).copied())
+                }
+            })
+        guard !found.isEmpty else {
+            return try Tensor.zeros([0, vocabulary], on: device.model.device)
         }
-        return try Tensor.concatenated(wanted, along: 0)
+        return try Tensor.concatenated(found, along: 0)
     }
 
     /// Computes the logits behind one token of each item, into the activations.

@@ -7,6 +7,8 @@ enum DeviceWeight {
     case dense(DeviceMatrix)
     /// `[rank, columns]`, then `[rows, rank]`; the rank padded to whole pieces.
     case lowRank(DeviceMatrix, DeviceMatrix)
+    /// Networks that are contracted, perhaps with pairs beside them.
+    case sum([DeviceTerm])
 
     /// A format without a kernel is multiplied out: it takes the dense matrix' memory and time.
     init(_ weight: Linear.Weight) throws {
@@ -31,7 +33,14 @@ enum DeviceWeight {
             self = try Self.pair(DeviceMatrix(pair.output)) {
                 try DeviceMatrix(pair.input, rows: $0)
             }
-        case .network, .quantized, .patches:
+        case .network(let network):
+            self = try DeviceTerm.terms(of: network).map(Self.sum) ?? Self.multipliedOut(weight)
+        case .quantized(let network):
+            // Their tensors are small: they are kept in bfloat16.
+            self =
+                try DeviceTerm.terms(of: network.widened(as: .bfloat16)).map(Self.sum)
+                ?? Self.multipliedOut(weight)
+        case .patches:
             self = try Self.multipliedOut(weight)
         }
     }
@@ -47,7 +56,7 @@ enum DeviceWeight {
     }
 
     /// Whether a format is a pair, perhaps with its pivots' rows written out, that is smaller than the dense matrix.
-    private static func isPair(_ format: Format, _ rows: Int, _ columns: Int) -> Bool {
+    static func isPair(_ format: Format, _ rows: Int, _ columns: Int) -> Bool {
         switch format {
         case .lowRank: true
         case .pivotedLowRank(let rank): rank * (rows + columns) < rows * columns
@@ -60,11 +69,11 @@ enum DeviceWeight {
         switch weight {
         case .dense: return nil
         case .network(let network):
-            let isPair = isPair(network.format, network.rows, network.columns)
-            return isPair ? nil : network.format.kind.rawValue
+            let isKnown = DeviceTerm.knows(network.format, network.rows, network.columns)
+            return isKnown ? nil : network.format.kind.rawValue
         case .quantized(let network):
             let format = network.format
-            return format == .dense || isPair(format, network.rows, network.columns)
+            return format == .dense || DeviceTerm.knows(format, network.rows, network.columns)
                 ? nil : "\(format.kind.rawValue) in \(network.elementType.rawValue)"
         case .patches: return "patches"
         }
@@ -74,14 +83,30 @@ enum DeviceWeight {
         switch self {
         case .dense(let matrix): matrix.elementType
         case .lowRank(let input, _): input.elementType
+        case .sum: .bfloat16
         }
+    }
+
+    /// Values between the factors of a pair.
+    var middleWidth: Int {
+        switch self {
+        case .dense: 0
+        case .lowRank(let input, _): input.rows
+        case .sum(let terms): terms.map(\.middleWidth).max() ?? 0
+        }
+    }
+
+    /// As a sum of one or more terms.
+    var terms: [DeviceTerm] {
+        if case .sum(let terms) = self { terms } else { [.linear(self)] }
     }
 
     /// Both as pairs or both dense, and of one type.
     func isLike(_ other: DeviceWeight) -> Bool {
         switch (self, other) {
         case (.dense, .dense), (.lowRank, .lowRank): elementType == other.elementType
-        case (.dense, .lowRank), (.lowRank, .dense): false
+        case (.sum, .sum): true
+        case (.dense, .lowRank), (.lowRank, .dense), (.sum, _), (_, .sum): false
         }
     }
 }

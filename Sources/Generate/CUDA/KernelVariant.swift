@@ -22,6 +22,21 @@ struct KernelVariant: Hashable {
     /// What a block declares itself, and what the driver keeps of its memory.
     private static let reserved = 3_072
 
+    /// What a kernel for `count` columns is compiled for.
+    static func columnsCompiled(for count: Int) -> Int {
+        guard let columns = columns.first(where: { $0 >= count }) else {
+            preconditionFailure("\(count) columns are more than a step has")
+        }
+        return columns
+    }
+
+    /// Tiles of sixteen rows that a pass has at most: as many as there are registers for sums. The more there are, the
+    /// less of the input is read again.
+    /// - Parameter columns: that a kernel is compiled for.
+    static func tiles(columns: Int, _ weights: ElementType) -> Int {
+        columns <= (weights == .bfloat16 ? 32 : 16) ? 8 : 4
+    }
+
     /// Tiles of weights and chunks of the input that a warp has under way, and tiles that are asked for before the
     /// input: measured on an H200 (LOG.md).
     private struct Rings {
@@ -36,25 +51,32 @@ struct KernelVariant: Hashable {
         case (...1, 2): Rings(tiles: 11, inputs: 12, early: 5)
         case (...2, 2): Rings(tiles: 11, inputs: 10, early: 5)
         case (...4, 2): Rings(tiles: 11, inputs: 8, early: 5)
-        case (...8, 2): Rings(tiles: 10, inputs: 6, early: 4)
-        case (...16, 2): Rings(tiles: 9, inputs: 4, early: 2)
-        case (...32, 2): Rings(tiles: 5, inputs: 4, early: 2)
-        case (_, 2): Rings(tiles: 4, inputs: 2, early: 2)
+        case (...8, 2): Rings(tiles: 9, inputs: 7, early: 4)
+        case (...16, 2): Rings(tiles: 7, inputs: 4, early: 3)
+        case (...32, 2): Rings(tiles: 5, inputs: 3, early: 2)
+        case (_, 2): Rings(tiles: 6, inputs: 1, early: 2)
         case (...1, _): Rings(tiles: 9, inputs: 12, early: 2)
         case (...2, _): Rings(tiles: 10, inputs: 8, early: 2)
         case (...4, _): Rings(tiles: 10, inputs: 6, early: 2)
-        case (...8, _): Rings(tiles: 7, inputs: 6, early: 2)
-        case (...16, _): Rings(tiles: 7, inputs: 3, early: 2)
-        case (...32, _): Rings(tiles: 5, inputs: 2, early: 2)
+        case (...8, _): Rings(tiles: 8, inputs: 4, early: 2)
+        case (...16, _): Rings(tiles: 6, inputs: 3, early: 2)
+        case (...32, _): Rings(tiles: 3, inputs: 2, early: 2)
         default: Rings(tiles: 2, inputs: 1, early: 1)
         }
     }
 
     /// Bytes of a tile of weights.
     private static let tile = 2_048
-    /// Bytes in which the warps' sums meet, and of which rings may have to leave some out: boxes begin at multiples of
-    /// 1,024.
-    private static let besideRings = linearWarps * 8 * 36 * 4 + 1_024
+    /// Tiles of eight columns whose sums meet at once: the more, the fewer times warps wait for one another.
+    private static func unit(columns: Int, _ available: Int) -> Int {
+        columns > 16 && available > 200_000 ? 2 : 1
+    }
+
+    /// Bytes in which the warps' sums meet, two times in turn, and of which rings may have to leave some out: boxes begin
+    /// at multiples of 1,024.
+    private static func besideRings(columns: Int, _ available: Int) -> Int {
+        2 * unit(columns: columns, available) * linearWarps * 8 * 36 * 4 + 1_024
+    }
 
     /// Bytes of a chunk of the input.
     private static func chunk(columns: Int, _ weights: ElementType) -> Int {
@@ -62,14 +84,16 @@ struct KernelVariant: Hashable {
     }
 
     /// Bytes that a warp's rings can have.
-    private static func room(_ available: Int) -> Int {
-        (available - besideRings - reserved) / linearWarps
+    private static func room(columns: Int, _ available: Int) -> Int {
+        (available - besideRings(columns: columns, available) - reserved) / linearWarps
     }
 
     /// Columns that a product can have where a block has `available` bytes of shared memory: one tile and one chunk of
     /// the input must fit.
     static func mostColumns(weights: ElementType, available: Int) -> Int {
-        let fitting = columns.filter { tile + chunk(columns: $0, weights) <= room(available) }
+        let fitting = columns.filter {
+            tile + chunk(columns: $0, weights) <= room(columns: $0, available)
+        }
         guard let most = fitting.last else { preconditionFailure("a column fits on every GPU") }
         return most
     }
@@ -82,10 +106,8 @@ struct KernelVariant: Hashable {
     static func linear(
         columns: Int, weights: ElementType = .bfloat16, hasCopyEngine: Bool, available: Int
     ) -> KernelVariant {
-        guard let most = Self.columns.first(where: { $0 >= columns }) else {
-            preconditionFailure("\(columns) columns are more than a step has")
-        }
-        let (chunk, room) = (chunk(columns: most, weights), room(available))
+        let most = columnsCompiled(for: columns)
+        let (chunk, room) = (chunk(columns: most, weights), room(columns: most, available))
         var rings = Self.rings(columns: most, bytes: weights.byteCount)
         if !hasCopyEngine {
             // The ring of the input has to hold a chunk for every tile under way.
@@ -102,25 +124,32 @@ struct KernelVariant: Hashable {
                 "COLUMNS": "\(most)", "STAGES": "\(rings.tiles)", "INPUTS": "\(rings.inputs)",
                 "EARLY": "\(min(rings.early, rings.tiles - 1))", "WEIGHT": "\(weights.byteCount)",
                 "IS_FLOAT": weights == .float8e4m3 ? "1" : "0",
+                "TILES": "\(tiles(columns: most, weights))",
+                "UNIT": "\(unit(columns: most, available))",
             ],
-            sharedMemory: linearWarps * (rings.tiles * tile + rings.inputs * chunk) + besideRings)
+            sharedMemory: linearWarps * (rings.tiles * tile + rings.inputs * chunk)
+                + besideRings(columns: most, available))
     }
 
     /// - Parameters:
     ///   - isQuantized: keys and values are e4m3.
+    ///   - group: query heads of a key's, at most 16.
     ///   - isCrowded: more blocks than multiprocessors: some of them share one.
     static func attention(
-        headDim: Int, isQuantized: Bool, isCrowded: Bool, available: Int
+        headDim: Int, group: Int, isQuantized: Bool, isCrowded: Bool, available: Int
     ) -> KernelVariant {
-        let (queries, states) = (16 * headDim * 2, attentionWarps * 128)
+        let rows = group > 8 ? 16 : 8
+        // Where two warps' sums meet the queries stand at first, which are 16 rows of two bytes.
+        let (meeting, states) = (2 * rows * headDim * 4, 256)
         let bytes = isQuantized ? 1 : 2
         let stage = attentionWarps * (2 * 16 * headDim * bytes + (isQuantized ? 128 : 0))
-        let stages = min(isCrowded ? 2 : 3, (available - queries - states - reserved) / stage)
+        let stages = min(isCrowded ? 2 : 3, (available - meeting - states - reserved) / stage)
         return KernelVariant(
             source: .attention, function: "attention",
             defines: [
                 "D": "\(headDim)", "KV_BYTES": "\(bytes)", "STAGES": "\(stages)",
-                "WARPS": "\(attentionWarps)",
-            ], sharedMemory: stages * stage + queries + states)
+                "WARPS": "\(attentionWarps)", "BLOCKS": isCrowded ? "3" : "2",
+                "ROWS": "\(rows)",
+            ], sharedMemory: stages * stage + meeting + states)
     }
 }

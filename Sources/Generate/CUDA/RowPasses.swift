@@ -11,9 +11,11 @@ struct RowPasses: Hashable {
     let parts: [Part]
     /// Rows of the first part and of the second belong together (gate and up).
     let isPaired: Bool
+    /// Of sixteen rows that a pass has at most.
+    let tiles: Int
 
     /// Rows of a pass, or pairs of rows.
-    var limit: Int { isPaired ? 32 : 64 }
+    var limit: Int { tiles * (isPaired ? 8 : 16) }
     /// What a row costs beside its bytes, in values: a pass over short rows ends sooner than its sums are added.
     static let overhead = 512
 

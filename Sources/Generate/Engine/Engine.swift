@@ -20,14 +20,6 @@ package final class Engine {
         case failed(RequestID, any Error)
     }
 
-    /// What a step says of a request's next token.
-    private enum Prediction {
-        /// The likeliest, which is all that was asked for.
-        case token(Int)
-        case logits([Float])
-        case notFinite
-    }
-
     private struct Answer {
         var sampler: Sampler
         var decoder: StreamingDecoder
@@ -39,7 +31,9 @@ package final class Engine {
 
         mutating func choose(_ prediction: Prediction) throws -> (Int, TokenLogprobs?) {
             switch prediction {
-            case .token(let token): return (token, nil)
+            case .token(let token):
+                sampler.accept(token)
+                return (token, nil)
             case .notFinite: throw GenerateError.notFinite
             case .logits(let logits):
                 guard logits.allSatisfy(\.isFinite) else { throw GenerateError.notFinite }
@@ -83,7 +77,8 @@ package final class Engine {
     ) {
         (self.runner, self.configuration, self.tokenizer) = (runner, configuration, tokenizer)
         scheduler = Scheduler(
-            blocks: runner.blocks, blockTokens: runner.blockTokens, limits: limits)
+            blocks: runner.blocks, blockTokens: runner.blockTokens, limits: limits,
+            spill: runner.spillBlocks)
     }
 
     package var isIdle: Bool { scheduler.isIdle }
@@ -170,30 +165,12 @@ package final class Engine {
         return events
     }
 
-    /// Where the likeliest token is all that is asked for, logits stay on the device that has them.
+    /// What is said of each request whose next token is wanted.
     private func predictions(of step: Scheduler.Step) throws -> [RequestID: Prediction] {
         let wanted = step.items.filter(\.predicts).map(\.request)
-        let logits = try runner.logits(of: step)
-        let isPlain = wanted.map { answers[$0]?.sampler.isPlain ?? true }
-        var predictions: [RequestID: Prediction] = [:]
-        if isPlain.contains(true) {
-            // Of a row with what is no number, this is what is found.
-            let best = try logits.argmax(1)
-            let values = try logits.gathered(best.unsqueezed(1), along: 1).elements(as: Float.self)
-            let tokens = try best.elements(as: Int.self)
-            for (index, id) in wanted.enumerated() where isPlain[index] {
-                predictions[id] = values[index].isFinite ? .token(tokens[index]) : .notFinite
-            }
-        }
-        let others = wanted.indices.filter { !isPlain[$0] }
-        guard !others.isEmpty else { return predictions }
-        let places = try Tensor(others, shape: [others.count], on: logits.device)
-        let values = try logits.selecting(places, along: 0).elements(as: Float.self)
-        let width = values.count / others.count
-        for (row, index) in others.enumerated() {
-            predictions[wanted[index]] = .logits(Array(values[row * width..<(row + 1) * width]))
-        }
-        return predictions
+        let predictions = try runner.predictions(
+            of: step, wanted.map { answers[$0]?.sampler.choice })
+        return Dictionary(uniqueKeysWithValues: zip(wanted, predictions))
     }
 
     private func finish(_ id: RequestID, _ reason: Generator.FinishReason) -> [Event] {

@@ -4,65 +4,11 @@
 // Every step takes one token of each request that decodes, and fills what is left of the step's tokens with pieces of
 // prompts (continuous batching, Orca, Yu et al. 2022; chunked prefill, Sarathi-Serve, arXiv 2403.02310). Requests are
 // admitted in the order of their arrival and, when blocks run out, put back in the opposite order: their tokens are kept,
-// their blocks are not, and what is still cached of them is found again.
+// their blocks are not, and what is still cached of them is found again. Where the host has room for them (`spill`), their
+// states are copied there first, and come back by a copy instead of being computed again.
 
 /// Requests that wait and that run, and the blocks they hold.
 package struct Scheduler {
-    package struct Limits: Hashable, Sendable {
-        /// Requests that run at once.
-        package var requests = 64
-        /// Tokens of one step.
-        package var stepTokens = 2_048
-        /// Tokens of one prompt in a step where others have something to do as well.
-        package var promptTokens = 1_024
-        /// Requests that wait; more are refused.
-        package var waiting = 1_024
-
-        package init() {}
-    }
-
-    /// What a step computes for one request.
-    package struct Item: Hashable, Sendable {
-        package let request: RequestID
-        /// Tokens to go through the model, and the position of the first.
-        package let tokens: [Int32]
-        package let start: Int
-        /// Of all positions up to the last of these.
-        package let blocks: [BlockPool.Block]
-        /// Whether the last token's prediction is wanted: all of the request's tokens are known to the model then.
-        package let predicts: Bool
-
-        package init(
-            request: RequestID, tokens: [Int32], start: Int, blocks: [BlockPool.Block],
-            predicts: Bool
-        ) {
-            (self.request, self.tokens, self.start) = (request, tokens, start)
-            (self.blocks, self.predicts) = (blocks, predicts)
-        }
-
-        package var end: Int { start + tokens.count }
-    }
-
-    package struct Step: Hashable, Sendable {
-        package let items: [Item]
-        /// Requests that had to give their blocks back.
-        package let preempted: [RequestID]
-
-        package init(items: [Item], preempted: [RequestID]) {
-            (self.items, self.preempted) = (items, preempted)
-        }
-
-        package var tokens: Int { items.reduce(0) { $0 + $1.tokens.count } }
-    }
-
-    /// What happened since the scheduler was made.
-    package struct Counts: Hashable, Sendable {
-        package internal(set) var preemptions = 0
-        /// Prompt tokens that were looked for in the cache, and found.
-        package internal(set) var cacheQueries = 0
-        package internal(set) var cacheHits = 0
-    }
-
     private struct Request {
         let id: RequestID
         /// Prompt and what was generated.
@@ -72,6 +18,11 @@ package struct Scheduler {
         /// Those whose states are in the blocks.
         var computed = 0
         var blocks: [BlockPool.Block] = []
+        /// Of the computed ones, those that the pool was told of.
+        var remembered = 0
+        /// While it waits: places on the host, and tokens whose states they hold.
+        var spilled: [Int] = []
+        var spilledTokens = 0
 
         var remaining: Int { tokens.count - computed }
     }
@@ -85,8 +36,16 @@ package struct Scheduler {
     private var running: [Request] = []
     /// Of the step that is being computed.
     private var underway: [RequestID: Int] = [:]
+    /// Copies of that step, which are not there before it was computed: requests whose blocks are saved, and what those whose
+    /// blocks are restored had of their own.
+    private var saving: [RequestID: [Transfer]] = [:]
+    private var restoring: [RequestID: (transfers: [Transfer], found: Int)] = [:]
+    /// Places on the host that hold nothing.
+    private var freePlaces: [Int]
 
-    package init(blocks: Int, blockTokens: Int, limits: Limits) {
+    /// - Parameter spill: blocks that the host has room for.
+    package init(blocks: Int, blockTokens: Int, limits: Limits, spill: Int = 0) {
+        freePlaces = Array((0..<spill).reversed())
         precondition(
             limits.requests > 0 && limits.stepTokens >= limits.requests && limits.promptTokens > 0,
             "a step has room for a token of every request")
@@ -94,6 +53,8 @@ package struct Scheduler {
         pool = BlockPool(count: blocks, blockTokens: blockTokens)
     }
 
+    /// Places on the host that hold nothing.
+    var freePlacesCount: Int { freePlaces.count }
     package var waitingCount: Int { waiting.count }
     package var runningCount: Int { running.count }
     package var isIdle: Bool { waiting.isEmpty && running.isEmpty }
@@ -122,6 +83,7 @@ package struct Scheduler {
 
     /// Ends a request, whatever it is doing; its blocks are free for the next step. No fault if it is not there.
     package mutating func remove(_ id: RequestID) {
+        for request in waiting where request.id == id { freePlaces += request.spilled }
         waiting.removeAll { $0.id == id }
         underway[id] = nil
         if let index = running.firstIndex(where: { $0.id == id }) {
@@ -160,7 +122,12 @@ package struct Scheduler {
             return nil
         }
         for item in items { underway[item.request] = item.end }
-        return Step(items: items, preempted: preempted)
+        func transfers(_ lists: some Sequence<[Transfer]>) -> [Transfer] {
+            lists.joined().sorted { $0.block < $1.block }
+        }
+        return Step(
+            items: items, preempted: preempted, saved: transfers(saving.values),
+            restored: transfers(restoring.values.map(\.transfers)))
     }
 
     /// Says that the step was computed.
@@ -170,22 +137,33 @@ package struct Scheduler {
         var done: [RequestID] = []
         for (id, end) in underway.sorted(by: { $0.key < $1.key }) {
             guard let index = running.firstIndex(where: { $0.id == id }) else { continue }
-            let before = running[index].computed
             running[index].computed = end
-            rememberBlocks(of: index, from: before)
+            rememberBlocks(of: index)
             guard let token = predicted[id] else { continue }
             precondition(
                 running[index].remaining == 0, "a token is predicted when all before it are known")
             running[index].tokens.append(token)
             if running[index].tokens.count >= running[index].limit { done.append(id) }
         }
-        underway = [:]
+        endStep()
         done.forEach { remove($0) }
         return done
     }
 
     /// Says that the step failed: nothing of it is kept. Its requests are still there; remove those that cannot go on.
-    package mutating func abandon() { underway = [:] }
+    package mutating func abandon() {
+        for index in waiting.indices where saving[waiting[index].id] != nil {
+            freePlaces += waiting[index].spilled
+            (waiting[index].spilled, waiting[index].spilledTokens) = ([], 0)
+        }
+        for index in running.indices {
+            guard let restored = restoring[running[index].id] else { continue }
+            running[index].computed = restored.found
+        }
+        endStep()
+    }
+
+    private mutating func endStep() { (underway, saving, restoring) = ([:], [:], [:]) }
 
     // MARK: Blocks
 
@@ -225,10 +203,25 @@ package struct Scheduler {
 
     private mutating func putBack(_ request: Request) {
         var request = request
+        spill(&request)
         pool.release(request.blocks)
-        (request.blocks, request.computed) = ([], 0)
+        (request.blocks, request.computed, request.remembered) = ([], 0, 0)
         waiting.insert(request, at: 0)
         counts.preemptions += 1
+    }
+
+    /// Gives the beginning of a request's states places on the host, as far as there are any. Copying a block there and back
+    /// takes a small part of what computing its tokens does, on every machine that holds the model.
+    private mutating func spill(_ request: inout Request) {
+        // Its last token must be computed for its prediction, known or not.
+        let tokens = min(request.computed, request.tokens.count - 1)
+        let count = min(blocks(for: tokens), freePlaces.count)
+        guard count > 0 else { return }
+        request.spilled = (0..<count).map { _ in freePlaces.removeLast() }
+        request.spilledTokens = min(tokens, count * pool.blockTokens)
+        saving[request.id] = zip(request.blocks, request.spilled).map {
+            Transfer(block: $0, place: $1)
+        }
     }
 
     /// Lets the first of those that wait in, if the blocks of its next piece are there.
@@ -236,7 +229,9 @@ package struct Scheduler {
         var request = waiting[0]
         // Its last token must be computed for its prediction, known or not.
         request.blocks = pool.reuse(request.tokens, limit: request.tokens.count - 1)
-        request.computed = request.blocks.count * pool.blockTokens
+        let found = request.blocks.count
+        request.remembered = found * pool.blockTokens
+        request.computed = max(request.remembered, request.spilledTokens)
         let count = share(of: request, budget, isAlone: isAlone)
         let missing = blocks(for: request.computed + count) - request.blocks.count
         // A block for each that runs, so that it is not put back at the next step.
@@ -245,12 +240,28 @@ package struct Scheduler {
             return nil
         }
         counts.cacheQueries += request.tokens.count
-        counts.cacheHits += request.computed
+        counts.cacheHits += request.remembered
         waiting.removeFirst()
         running.append(request)
         let grown = grow(running.count - 1, by: count)
         precondition(grown, "the blocks were counted")
+        restore(running.count - 1, behind: found)
         return request.id
+    }
+
+    /// Has the states of a request that was let in copied back, but for those that the cache still has.
+    private mutating func restore(_ index: Int, behind found: Int) {
+        let request = running[index]
+        if request.computed > request.remembered {
+            let transfers = zip(request.blocks, request.spilled).dropFirst(found).map {
+                Transfer(block: $0, place: $1)
+            }
+            restoring[request.id] = (Array(transfers), request.remembered)
+            counts.restoredTokens += request.computed - request.remembered
+        }
+        // Who gets these places next writes them in a later step.
+        freePlaces += request.spilled
+        (running[index].spilled, running[index].spilledTokens) = ([], 0)
     }
 
     private func schedule(_ id: RequestID, _ count: Int, into items: inout [Item]) {
@@ -263,10 +274,11 @@ package struct Scheduler {
                 predicts: end == request.tokens.count))
     }
 
-    private mutating func rememberBlocks(of index: Int, from before: Int) {
+    private mutating func rememberBlocks(of index: Int) {
         let size = pool.blockTokens
         let request = running[index]
-        for block in before / size..<request.computed / size {
+        running[index].remembered = request.computed
+        for block in request.remembered / size..<request.computed / size {
             pool.fill(
                 request.blocks[block],
                 with: Array(request.tokens[block * size..<(block + 1) * size]),

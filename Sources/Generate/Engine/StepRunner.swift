@@ -6,37 +6,93 @@ package protocol StepRunner: AnyObject {
     /// Blocks that the cache has, and tokens of each.
     var blocks: Int { get }
     var blockTokens: Int { get }
+    /// Blocks whose copies the host has room for.
+    var spillBlocks: Int { get }
 
+    /// Copies what the step has to be saved and restored, then computes it.
     /// - Returns: logits `[predictions, vocabulary]` of the items that predict, in their order.
     func logits(of step: Scheduler.Step) throws -> Tensor
+
+    /// What is said of the next token of each item that predicts, in their order.
+    /// - Parameter choices: how each is chosen; logits are wanted where that is `nil`, and may come where it is not.
+    func predictions(of step: Scheduler.Step, _ choices: [TokenChoice?]) throws -> [Prediction]
+}
+
+/// What a step says of a request's next token.
+package enum Prediction {
+    /// The one that was to be chosen.
+    case token(Int)
+    case logits([Float])
+    case notFinite
+}
+
+extension StepRunner {
+    package var spillBlocks: Int { 0 }
+
+    /// Where the likeliest token is all that is asked for, logits stay where they are; a choice that depends on more is the
+    /// host's.
+    package func predictions(
+        of step: Scheduler.Step, _ choices: [TokenChoice?]
+    ) throws -> [Prediction] {
+        try Self.predictions(out: logits(of: step), choices)
+    }
+
+    /// - Parameter logits: `[choices, vocabulary]`.
+    static func predictions(
+        out logits: Tensor, _ choices: [TokenChoice?]
+    ) throws -> [Prediction] {
+        var predictions = [Prediction](repeating: .notFinite, count: choices.count)
+        let isPlain = choices.map { $0?.isPlain ?? false }
+        if isPlain.contains(true) {
+            // Of a row with what is no number, this is what is found.
+            let best = try logits.argmax(1)
+            let values = try logits.gathered(best.unsqueezed(1), along: 1).elements(as: Float.self)
+            let tokens = try best.elements(as: Int.self)
+            for index in choices.indices where isPlain[index] && values[index].isFinite {
+                predictions[index] = .token(tokens[index])
+            }
+        }
+        let others = choices.indices.filter { !isPlain[$0] }
+        guard !others.isEmpty else { return predictions }
+        let places = try Tensor(others, shape: [others.count], on: logits.device)
+        let values = try logits.selecting(places, along: 0).elements(as: Float.self)
+        let width = values.count / others.count
+        for (row, index) in others.enumerated() {
+            predictions[index] = .logits(Array(values[row * width..<(row + 1) * width]))
+        }
+        return predictions
+    }
 }
 
 /// Runs a model through libtorch, on the device that holds it.
 package final class ModelRunner: StepRunner {
     private let model: CausalLanguageModel
     private let cache: PagedCache
+    private let spill: SpillMemory?
 
     package convenience init(
         _ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64,
         as type: ElementType? = nil,
-        noise: UInt64? = nil
+        spill: Int = 0, noise: UInt64? = nil
     ) throws {
-        self.init(
-            model,
-            try PagedCache(
-                model.configuration, blocks: blocks, blockTokens: blockTokens,
-                as: type ?? model.ends.embedding.elementType, on: model.device, noise: noise))
+        let cache = try PagedCache(
+            model.configuration, blocks: blocks, blockTokens: blockTokens,
+            as: type ?? model.ends.embedding.elementType, on: model.device, noise: noise)
+        self.init(model, cache, spill: try SpillMemory(of: cache, blocks: spill))
     }
 
-    init(_ model: CausalLanguageModel, _ cache: PagedCache) {
-        (self.model, self.cache) = (model, cache)
+    /// - Parameter spill: `nil` where another runner of the same cache has it.
+    init(_ model: CausalLanguageModel, _ cache: PagedCache, spill: SpillMemory? = nil) {
+        (self.model, self.cache, self.spill) = (model, cache, spill)
     }
 
     package var blocks: Int { cache.blocks }
     package var blockTokens: Int { cache.blockTokens }
+    package var spillBlocks: Int { spill?.blocks ?? 0 }
 
     package func logits(of step: Scheduler.Step) throws -> Tensor {
         try withoutGradients {
+            try spill?.transfer(for: step)
             let batch = try model.batch(
                 step.items.map { .init(tokens: $0.tokens, start: $0.start, blocks: $0.blocks) },
                 cache)
@@ -47,5 +103,13 @@ package final class ModelRunner: StepRunner {
             }
             return try model.ends.project(model.hiddenStates(batch, at: places))
         }
+    }
+}
+
+extension SpillMemory {
+    /// What a step wants copied before it is computed.
+    func transfer(for step: Scheduler.Step) throws {
+        try save(step.saved.map(\.block), at: step.saved.map(\.place))
+        try restore(step.restored.map(\.block), from: step.restored.map(\.place))
     }
 }

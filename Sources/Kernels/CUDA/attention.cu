@@ -1,20 +1,24 @@
 // Attention of one new token per sequence over a paged cache of keys and values: bound by the bytes of the cache.
 //
-// A thread block takes one key-value head of one sequence and SPLIT_TOKENS of its tokens; its four warps take tiles of sixteen tokens in turn, each
-// with a ring in shared memory that copies fill before the kernel in front has ended. All query heads of the group stand in one tile
-// of the tensor cores. The block that finishes a head last combines the splits in their order, so results do not depend on
-// what else runs. The block that has the new token normalises and turns its key and appends it with the value.
+// A thread block takes one key-value head of one sequence and up to four splits of SPLIT_TOKENS tokens; its four warps take a block of the cache's
+// sixty-four tokens together, sixteen each, with rings in shared memory that copies fill before the kernel in front has ended and across the
+// ends of splits. All query heads of the group stand in one tile of the tensor cores. What the warps have of a split is put together by twos; the
+// thread block that finishes a head last combines the splits in their order, so results do not depend on what else runs, nor on
+// how many splits a block takes. The block that has the new token normalises and turns its key and appends it with the value.
 #ifndef D
 #define D 128       // dimensions of a head
 #define KV_BYTES 2  // bfloat16; 1: e4m3
 #define STAGES 3    // tiles in a ring
 #define WARPS 4
+#define BLOCKS 2    // that share a multiprocessor
+#define ROWS 8      // query heads of a key's at most: 8 or 16
 #endif
 #define TILE 16
 #define PIECES (D * KV_BYTES / 16)      // 16-byte pieces of a token's key
 #define SIDE (TILE * D * KV_BYTES)      // bytes of a tile's keys
 #define STAGE (2 * SIDE + (KV_BYTES == 1 ? 128 : 0))
 #define WIDTH (D / 32)                  // values of a head that a lane holds: lane, lane + 32, …
+#define MEETING (ROWS * D)              // floats: a warp's sums
 #define NOTHING (-1e30f)
 
 #if KV_BYTES == 1
@@ -99,36 +103,37 @@ __device__ __forceinline__ void append(const float (&v)[WIDTH], u64 memory, u64 
 #endif
 }
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(const __grid_constant__ AttentionArguments a) {
+extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const __grid_constant__ AttentionArguments a) {
     extern __shared__ __align__(128) u8 memory[];
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
-    const int split = blockIdx.x, head = blockIdx.y, sequence = blockIdx.z, group = a.queryHeads / a.kvHeads;
+    const int head = blockIdx.y, sequence = blockIdx.z, group = a.queryHeads / a.kvHeads;
     letNextBegin();
-    // A lane has a block of the split's each: what is loaded for every tile would be waited for every time.
-    const int ownBlock = split * (SPLIT_TOKENS / BLOCK_TOKENS) + lane;
-    const int blockOfLane = lane < SPLIT_TOKENS / BLOCK_TOKENS && ownBlock < a.tableStride ? ((const int *)a.tables)[(u64)sequence * a.tableStride + ownBlock] : 0;
+    // A lane has a block of the cache each: what is loaded for every tile would be waited for every time.
+    const int perSplit = SPLIT_TOKENS / BLOCK_TOKENS, firstBlock = blockIdx.x * a.each * perSplit;
+    const int blockOfLane = lane < a.each * perSplit && firstBlock + lane < a.tableStride
+        ? ((const int *)a.tables)[(u64)sequence * a.tableStride + firstBlock + lane] : 0;
     const int position = ((const int *)a.positions)[sequence];
     const int lowest = a.window ? max(0, position + 1 - a.window) : 0;
-    const int firstSplit = lowest / SPLIT_TOKENS, lastSplit = position / SPLIT_TOKENS, active = lastSplit - firstSplit + 1;
-    if (split < firstSplit || split > lastSplit) return;
-    const int begin = max(split * SPLIT_TOKENS, lowest) / TILE * TILE, end = min((split + 1) * SPLIT_TOKENS, position + 1);
-    const int tiles = (end - begin + TILE - 1) / TILE;
+    const int lowestSplit = lowest / SPLIT_TOKENS, lastSplit = position / SPLIT_TOKENS, active = lastSplit - lowestSplit + 1;
+    const int from = max((int)blockIdx.x * a.each, lowestSplit), to = min(((int)blockIdx.x + 1) * a.each - 1, lastSplit);  // splits
+    if (from > to) return;
+    // Blocks of the cache; the tiles of the first and the last may lie beyond what is attended to.
+    const int first = max(from * perSplit, lowest / BLOCK_TOKENS), last = min((to + 1) * perSplit - 1, position / BLOCK_TOKENS);
+    const u32 ring = sharedAddress(memory + warp * STAGES * STAGE);
     u8 *own = memory + warp * STAGES * STAGE;
-    const u32 ring = sharedAddress(own);
     u16 *queries = (u16 *)(memory + WARPS * STAGES * STAGE);  // [16][D]
-    float *states = (float *)(queries + 16 * D);              // [warp][row of 16]: maximum, sum
+    float *meeting = (float *)queries;                        // afterwards: [two warps][sum of a lane][lane]
+    float *states = meeting + 2 * MEETING;                    // [two warps][maximum, total][row of 16]
 
-    auto row = [&](int token) {  // of the cache; a warp asks together
-        const int block = __shfl_sync(~0u, blockOfLane, token / BLOCK_TOKENS % (SPLIT_TOKENS / BLOCK_TOKENS));
-        return ((u64)block * a.kvHeads + head) * BLOCK_TOKENS + token % BLOCK_TOKENS;
+    auto row = [&](int block) {  // of the cache, the first of a warp's tile; a warp asks together
+        return ((u64)__shfl_sync(~0u, blockOfLane, block - firstBlock) * a.kvHeads + head) * BLOCK_TOKENS + warp * TILE;
     };
-    int issued = 0;
+    int issued = first, slot = 0;
     auto copyTile = [&]() {
-        const int tile = issued * WARPS + warp;
-        if (tile < tiles) {
-            const int token = begin + tile * TILE;
-            const u64 place = row(token);
-            const u32 to = ring + issued % STAGES * STAGE;
+        if (issued <= last) {
+            const int token = issued * BLOCK_TOKENS + warp * TILE;
+            const u64 place = row(issued);
+            const u32 to = ring + slot * STAGE;
 #pragma unroll
             for (int i = 0; i < TILE * PIECES / 32; i++) {
                 const int index = i * 32 + lane, t = index / PIECES, piece = index % PIECES;
@@ -147,9 +152,10 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
         }
         commitCopies();
         issued++;
+        slot = slot == STAGES - 1 ? 0 : slot + 1;
     };
     // Tiles that are complete do not wait for the new token.
-    while (issued < STAGES - 1 && begin + (issued * WARPS + warp + 1) * TILE <= position) copyTile();
+    while (issued - first < STAGES - 1 && issued * BLOCK_TOKENS + (warp + 1) * TILE <= position) copyTile();
     waitForPrevious();
 
     const u16 *fresh = (const u16 *)a.heads + (u64)sequence * a.stride;
@@ -162,25 +168,27 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
             v[i] = wide(bits);
         }
     };
-    for (int i = warp; i < 16; i += WARPS) {
-        float v[WIDTH];
-        if (i < group) {
-            load(v, head * group + i);
-            prepare(v, (const u16 *)a.queryNorm, a.epsilon, cosines, sines);
-        }
+    float v[16 / WARPS][WIDTH];
 #pragma unroll
-        for (int j = 0; j < WIDTH; j++) queries[i * D + lane + 32 * j] = i < group ? (u16)operand(v[j], 0.f) : 0;
+    for (int i = 0; i < 16 / WARPS; i++)
+        if (i * WARPS + warp < group) load(v[i], head * group + i * WARPS + warp);
+#pragma unroll
+    for (int i = 0; i < 16 / WARPS; i++) {
+        const int r = i * WARPS + warp;
+        if (r < group) prepare(v[i], (const u16 *)a.queryNorm, a.epsilon, cosines, sines);
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++) queries[r * D + lane + 32 * j] = r < group ? (u16)operand(v[i][j], 0.f) : 0;
     }
-    if (split == lastSplit && warp >= WARPS - 2) {
+    if (to == lastSplit && warp >= WARPS - 2) {
         const bool isKey = warp == WARPS - 2;
-        float v[WIDTH];
-        load(v, a.queryHeads + (isKey ? 0 : a.kvHeads) + head);
-        if (isKey) prepare(v, (const u16 *)a.keyNorm, a.epsilon, cosines, sines);
-        append(v, isKey ? a.keys : a.values, isKey ? a.keyScales : a.valueScales, row(position));
+        load(v[0], a.queryHeads + (isKey ? 0 : a.kvHeads) + head);
+        if (isKey) prepare(v[0], (const u16 *)a.keyNorm, a.epsilon, cosines, sines);
+        const u64 place = ((u64)__shfl_sync(~0u, blockOfLane, position / BLOCK_TOKENS - firstBlock) * a.kvHeads + head) * BLOCK_TOKENS;
+        append(v[0], isKey ? a.keys : a.values, isKey ? a.keyScales : a.valueScales, place + position % BLOCK_TOKENS);
         __threadfence();
     }
     __syncthreads();
-    while (issued < STAGES - 1) copyTile();
+    while (issued - first < STAGES - 1) copyTile();
 
     // Queries as operand a: sixteen dimensions of a row per 16-byte piece of the keys in fp8, eight in bfloat16.
     uint4 query[2][D / 32];
@@ -195,6 +203,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
 #endif
             query[h][i] = loadShared(sharedAddress(queries + (g + 8 * h) * D + dim));
         }
+    __syncthreads();  // what the queries stood in is used again
     float output[D / 8][4], most[2] = {NOTHING, NOTHING}, total[2] = {0, 0};
 #pragma unroll
     for (int i = 0; i < D / 8; i++)
@@ -202,37 +211,82 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
         for (int j = 0; j < 4; j++) output[i][j] = 0;
     const float scale = a.scale * 1.44269504f;
 
-    for (int done = 0; done * WARPS + warp < tiles; done++) {
+    const u64 whole = (u64)sequence * a.kvHeads + head;
+    float *partial = (float *)a.partial + (whole * a.splits) * group * (D + 4), *levels = partial + (u64)a.splits * group * D;
+    u16 *result = (u16 *)a.output + ((u64)sequence * a.queryHeads + head * group) * D;
+    // What this warp has of a split, to another or from it.
+    auto leave = [&](int place) {
+#pragma unroll
+        for (int h = 0; h < ROWS / 8; h++) {
+#pragma unroll
+            for (int i = 0; i < D / 8; i++) {
+                float *to = meeting + place * MEETING + (h * (D / 4) + 2 * i) * 32 + lane;
+                to[0] = output[i][2 * h], to[32] = output[i][2 * h + 1];
+            }
+            if (q == 0) states[place * 32 + h * 8 + g] = most[h], states[place * 32 + 16 + h * 8 + g] = total[h];
+        }
+    };
+    auto meet = [&](int place) {
+#pragma unroll
+        for (int h = 0; h < ROWS / 8; h++) {
+            const float theirs = states[place * 32 + h * 8 + g], top = fmaxf(most[h], theirs);
+            const float own = exp2f(most[h] - top), their = exp2f(theirs - top);
+            most[h] = top;
+            total[h] = own * total[h] + their * states[place * 32 + 16 + h * 8 + g];
+#pragma unroll
+            for (int i = 0; i < D / 8; i++) {
+                const float *from = meeting + place * MEETING + (h * (D / 4) + 2 * i) * 32 + lane;
+                output[i][2 * h] = own * output[i][2 * h] + their * from[0];
+                output[i][2 * h + 1] = own * output[i][2 * h + 1] + their * from[32];
+            }
+        }
+    };
+    int read = 0;
+    for (int block = first; block <= last; block++) {
         copyTile();
         waitForCopies<STAGES - 1>();
         __syncwarp();
-        const u32 at = ring + done % STAGES * STAGE;
-        const int token = begin + (done * WARPS + warp) * TILE;
-        float score[2][4];
+        const u32 at = ring + read * STAGE;
+        const u8 *here = own + read * STAGE;
+        read = read == STAGES - 1 ? 0 : read + 1;
+        const int token = block * BLOCK_TOKENS + warp * TILE;
+        // A product is waited for by the next into the same sums: four sums, of which two are added in the end, are under way at once.
+        float score[2][4], other[2][4];
 #pragma unroll
-        for (int j = 0; j < 2; j++) {
+        for (int j = 0; j < 2; j++)
 #pragma unroll
-            for (int i = 0; i < 4; i++) score[j][i] = 0;
-            const u32 key = at + (j * 8 + g) * (D * KV_BYTES);
+            for (int i = 0; i < 4; i++) score[j][i] = other[j][i] = 0;
 #if KV_BYTES == 2
 #pragma unroll
-            for (int i = 0; i < D / 32; i++) {
-                const uint4 k = loadShared(key + (KEY_PLACE(q + 4 * i, g) << 4));
-                multiply(score[j], query[0][i].x, query[1][i].x, query[0][i].y, query[1][i].y, k.x, k.y);
-                multiply(score[j], query[0][i].z, query[1][i].z, query[0][i].w, query[1][i].w, k.z, k.w);
-            }
+        for (int i = 0; i < D / 32; i++) {
+            const uint4 k0 = loadShared(at + g * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
+            const uint4 k1 = loadShared(at + (8 + g) * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
+            const uint4 a0 = query[0][i], a1 = query[1][i];
+            multiply(score[0], a0.x, a1.x, a0.y, a1.y, k0.x, k0.y);
+            multiply(score[1], a0.x, a1.x, a0.y, a1.y, k1.x, k1.y);
+            multiply(other[0], a0.z, a1.z, a0.w, a1.w, k0.z, k0.w);
+            multiply(other[1], a0.z, a1.z, a0.w, a1.w, k1.z, k1.w);
+        }
 #else
 #pragma unroll
-            for (int i = 0; i < D / 64; i++) {
-                const uint4 k = loadShared(key + (KEY_PLACE(q + 4 * i, g) << 4));
-                const uint4 a0 = query[0][2 * i], a1 = query[1][2 * i], a2 = query[0][2 * i + 1], a3 = query[1][2 * i + 1];
-                product(score[j], a0.x, a1.x, a0.y, a1.y, widened(k.x), widened(k.x >> 16));
-                product(score[j], a0.z, a1.z, a0.w, a1.w, widened(k.y), widened(k.y >> 16));
-                product(score[j], a2.x, a3.x, a2.y, a3.y, widened(k.z), widened(k.z >> 16));
-                product(score[j], a2.z, a3.z, a2.w, a3.w, widened(k.w), widened(k.w >> 16));
-            }
-#endif
+        for (int i = 0; i < D / 64; i++) {
+            const uint4 k0 = loadShared(at + g * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
+            const uint4 k1 = loadShared(at + (8 + g) * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
+            const uint4 a0 = query[0][2 * i], a1 = query[1][2 * i], a2 = query[0][2 * i + 1], a3 = query[1][2 * i + 1];
+            product(score[0], a0.x, a1.x, a0.y, a1.y, widened(k0.x), widened(k0.x >> 16));
+            product(score[1], a0.x, a1.x, a0.y, a1.y, widened(k1.x), widened(k1.x >> 16));
+            product(other[0], a0.z, a1.z, a0.w, a1.w, widened(k0.y), widened(k0.y >> 16));
+            product(other[1], a0.z, a1.z, a0.w, a1.w, widened(k1.y), widened(k1.y >> 16));
+            product(score[0], a2.x, a3.x, a2.y, a3.y, widened(k0.z), widened(k0.z >> 16));
+            product(score[1], a2.x, a3.x, a2.y, a3.y, widened(k1.z), widened(k1.z >> 16));
+            product(other[0], a2.z, a3.z, a2.w, a3.w, widened(k0.w), widened(k0.w >> 16));
+            product(other[1], a2.z, a3.z, a2.w, a3.w, widened(k1.w), widened(k1.w >> 16));
         }
+#endif
+#pragma unroll
+        for (int j = 0; j < 2; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) score[j][i] += other[j][i];
         float above[2] = {most[0], most[1]};
 #pragma unroll
         for (int j = 0; j < 2; j++)
@@ -240,30 +294,33 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
             for (int i = 0; i < 4; i++) {
                 const int at = token + j * 8 + 2 * q + (i & 1);
 #if KV_BYTES == 1
-                score[j][i] *= ((const float *)(own + done % STAGES * STAGE + 2 * SIDE))[j * 8 + 2 * q + (i & 1)];
+                score[j][i] *= ((const float *)(here + 2 * SIDE))[j * 8 + 2 * q + (i & 1)];
 #endif
-                score[j][i] = at >= lowest && at < end ? score[j][i] * scale : NOTHING;
+                score[j][i] = at >= lowest && at <= position ? score[j][i] * scale : NOTHING;
                 above[i >> 1] = fmaxf(above[i >> 1], score[j][i]);
             }
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             above[h] = fmaxf(above[h], __shfl_xor_sync(~0u, above[h], 1));
             above[h] = fmaxf(above[h], __shfl_xor_sync(~0u, above[h], 2));
-            const float shrink = exp2f(most[h] - above[h]);
-            most[h] = above[h];
-            total[h] *= shrink;
+            // Most tiles have no larger score.
+            if (__any_sync(~0u, above[h] > most[h])) {
+                const float shrink = exp2f(most[h] - above[h]);
+                most[h] = above[h];
+                total[h] *= shrink;
 #pragma unroll
-            for (int i = 0; i < D / 8; i++) output[i][2 * h] *= shrink, output[i][2 * h + 1] *= shrink;
+                for (int i = 0; i < D / 8; i++) output[i][2 * h] *= shrink, output[i][2 * h + 1] *= shrink;
+            }
         }
 #pragma unroll
         for (int j = 0; j < 2; j++)
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 const int at = token + j * 8 + 2 * q + (i & 1);
-                const float share = at >= lowest && at < end ? exp2f(score[j][i] - most[i >> 1]) : 0;
+                const float share = at >= lowest && at <= position ? exp2f(score[j][i] - most[i >> 1]) : 0;
                 total[i >> 1] += share;
 #if KV_BYTES == 1
-                score[j][i] = share * ((const float *)(own + done % STAGES * STAGE + 2 * SIDE))[16 + j * 8 + 2 * q + (i & 1)];
+                score[j][i] = share * ((const float *)(here + 2 * SIDE))[16 + j * 8 + 2 * q + (i & 1)];
 #else
                 score[j][i] = share;
 #endif
@@ -293,67 +350,65 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 8 / WARPS) attention(co
 #endif
         }
         __syncwarp();
-    }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        total[h] += __shfl_xor_sync(~0u, total[h], 1);
-        total[h] += __shfl_xor_sync(~0u, total[h], 2);
-    }
+        if (block != last && (block + 1) % perSplit != 0) continue;
 
-    // The warps' parts, in their order.
-    waitForCopies<0>();
-    __syncthreads();
-    float *parts = (float *)memory;  // [warp][row of 8 or 16][D]
-    const int rows = group > 8 ? 16 : 8;
+        // The end of a split: four warps' parts become two, then one, which is written; the others go on.
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-        if (h * 8 >= rows) break;
-        const int r = g + 8 * h;
-        if (q == 0) states[(warp * 16 + r) * 2] = most[h], states[(warp * 16 + r) * 2 + 1] = total[h];
+        for (int h = 0; h < 2; h++) {
+            total[h] += __shfl_xor_sync(~0u, total[h], 1);
+            total[h] += __shfl_xor_sync(~0u, total[h], 2);
+        }
+        __syncthreads();
+        if (warp >= 2) leave(warp - 2);
+        __syncthreads();
+        if (warp < 2) meet(warp);
+        __syncthreads();
+        if (warp == 1) leave(1);
+        __syncthreads();
+        if (warp == 0) {
+            meet(1);
+            const int place = (block / perSplit - lowestSplit) * group;
 #pragma unroll
-        for (int i = 0; i < D / 8; i++) {
-            float *to = parts + (warp * rows + r) * D;
+            for (int h = 0; h < ROWS / 8; h++) {
+                const int r = g + 8 * h;
+                if (r >= group) break;
+                const float scale = 1 / total[h];
+                if (active > 1 && q == 0) ((float2 *)levels)[place + r] = make_float2(most[h], total[h]);
+#pragma unroll
+                for (int i = 0; i < D / 8; i++) {
+                    const float y0 = output[i][2 * h], y1 = output[i][2 * h + 1];
 #if KV_BYTES == 2
-            *(float2 *)(to + i * 8 + 2 * q) = make_float2(output[i][2 * h], output[i][2 * h + 1]);
+                    const int dim = i * 8 + 2 * q, other = dim + 1;
 #else
-            to[i / 2 * 16 + 4 * q + (i & 1)] = output[i][2 * h];
-            to[i / 2 * 16 + 4 * q + 2 + (i & 1)] = output[i][2 * h + 1];
+                    const int dim = i / 2 * 16 + 4 * q + (i & 1), other = dim + 2;
 #endif
+                    if (active == 1) {
+                        result[r * D + dim] = narrow(y0 * scale), result[r * D + other] = narrow(y1 * scale);
+                    } else {
+                        float *to = partial + (u64)(place + r) * D;
+                        to[dim] = y0, to[other] = y1;
+                    }
+                }
+            }
         }
-    }
-    __syncthreads();
-    const u64 whole = (u64)sequence * a.kvHeads + head;
-    float *partial = (float *)a.partial + (whole * a.splits) * group * (D + 4), *levels = partial + (u64)a.splits * group * D;
-    u16 *result = (u16 *)a.output + ((u64)sequence * a.queryHeads + head * group) * D;
-    for (int index = threadIdx.x; index < group * D; index += WARPS * 32) {
-        const int r = index / D, dim = index % D;
-        float top = NOTHING, sum = 0, y = 0;
 #pragma unroll
-        for (int w = 0; w < WARPS; w++) top = fmaxf(top, states[(w * 16 + r) * 2]);
+        for (int i = 0; i < D / 8; i++)
 #pragma unroll
-        for (int w = 0; w < WARPS; w++) {
-            const float weight = exp2f(states[(w * 16 + r) * 2] - top);
-            sum += weight * states[(w * 16 + r) * 2 + 1];
-            y += weight * parts[(w * rows + r) * D + dim];
-        }
-        if (active == 1) {
-            result[index] = narrow(y / sum);
-        } else {
-            const int place = (split - firstSplit) * group + r;
-            partial[(u64)place * D + dim] = y;
-            if (dim == 0) ((float2 *)levels)[place] = make_float2(top, sum);
-        }
+            for (int j = 0; j < 4; j++) output[i][j] = 0;
+        most[0] = most[1] = NOTHING;
+        total[0] = total[1] = 0;
     }
+    waitForCopies<0>();
     if (active == 1) return;
     __shared__ int arrived;
     __threadfence();
     __syncthreads();
-    if (threadIdx.x == 0) arrived = atomicAdd((int *)a.counters + whole, 1);
+    if (threadIdx.x == 0) arrived = atomicAdd((int *)a.counters + whole, to - from + 1);
     __syncthreads();
-    if (arrived != active - 1) return;
+    if (arrived + to - from + 1 != active) return;
     __threadfence();
     // Weights of the splits first, so that what follows are loads that do not wait for one another.
-    float *weights = (float *)memory;  // [split][row of 16]; then the sums
+    float *weights = (float *)memory;  // [split][row of 16]
     for (int r = warp; r < group; r += WARPS) {
         float top = NOTHING, sum = 0;
         for (int s = lane; s < active; s += 32) top = fmaxf(top, loadFresh(levels + (s * group + r) * 2));

@@ -1,24 +1,24 @@
 // What stands before the first block: a token's row of the embedding, ready for the first norm.
 
 extern "C" __global__ void __launch_bounds__(256) embed(const __grid_constant__ EmbeddingArguments a) {
-    __shared__ float sums[8];
+    __shared__ double sums[8];
     letNextBegin();
     waitForPrevious();
     const int column = blockIdx.x;
     const u16 *from = (const u16 *)a.table + (u64)((const int *)a.tokens)[column] * a.width;
-    float sum = 0;
+    double sum = 0;
     for (int i = threadIdx.x; i < a.width; i += 256) {
         const float value = wide(from[i]);
         ((float *)a.residual)[(u64)column * a.width + i] = value;
         ((u16 *)a.normalized)[(u64)column * a.width + i] = narrow(value * wide(((const u16 *)a.gain)[i]));
-        sum += value * value;
+        sum += (double)value * value;
     }
     sum = sumOverWarp(sum);
     if ((threadIdx.x & 31) == 0) sums[threadIdx.x >> 5] = sum;
     __syncthreads();
     if (threadIdx.x == 0) {
-        float all = 0;
+        double all = 0;
         for (int i = 0; i < 8; i++) all += sums[i];
-        ((float *)a.squares)[column * SLOTS] = all;
+        ((double *)a.squares)[column * SLOTS] = all;
     }
 }

@@ -10,6 +10,8 @@
 #define STAGES 7   // tiles in a ring
 #define INPUTS 7   // chunks of x in a ring
 #define EARLY 3    // tiles that are asked for before the first of x
+#define TILES 4    // of rows in a pass, an even number
+#define UNIT 1     // tiles of columns whose sums meet at once
 #define WEIGHT 2   // bytes of a weight: 2, bfloat16; 1, int8 or e4m3
 #define IS_FLOAT 1 // e4m3
 #endif
@@ -19,39 +21,12 @@
 #define TERMS (8 * PIECE)         // of a chunk
 #define CHUNK (COLUMNS * TERMS * 2)  // bytes of x
 #define NT ((COLUMNS + 7) / 8)    // tiles of eight columns
-#define BOX (COLUMNS < 8 ? COLUMNS : 8)  // columns that a box has
+#define BOX (COLUMNS < 8 ? COLUMNS : 8)  // rows of 128 bytes that are swizzled together
+// Sixteen-byte pieces of a row stand at other places, so that those that are read at once are in different banks: with two bytes a weight the
+// same piece of eight rows, with one four pieces of two.
+#define SWIZZLE(row) (WEIGHT == 2 ? (row) & 7 : ((row) & 1) << 2)
+#define MEETING (UNIT * WARPS * 8 * 36)  // floats
 #define BOXES (__CUDA_ARCH__ >= 900)     // x by tensor map
-
-#if WEIGHT == 1
-/// (a & mask) | b, in one instruction: the compiler takes two, with two constants.
-__device__ __forceinline__ u32 maskedOr(u32 a, u32 mask, u32 b) {
-    u32 result;
-    asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(a), "r"(mask), "r"(b));
-    return result;
-}
-/// Of every four terms the first and third together, and the second and fourth, as bytes are widened.
-__device__ __forceinline__ void interleave(uint4 &v) {
-    const uint4 old = v;
-    v.x = __byte_perm(old.x, old.y, 0x5410), v.y = __byte_perm(old.x, old.y, 0x7632);
-    v.z = __byte_perm(old.z, old.w, 0x5410), v.w = __byte_perm(old.z, old.w, 0x7632);
-}
-/// The first and third of four bytes as bfloat16 values, or, `isOdd`, the second and fourth.
-template <bool isOdd>
-__device__ __forceinline__ u32 widened(u32 bytes, const u32 (&masks)[4]) {
-    u32 value;
-#if IS_FLOAT
-    // Sign, exponent and mantissa in their places are the value times 2^-120.
-    const u32 upper = isOdd ? bytes : bytes << 8;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(value) : "r"(maskedOr(upper, masks[0], (upper >> 4) & masks[1])), "r"(masks[2]), "r"(masks[3]));
-#else
-    // 128 and the lower seven bits, less 128 or, with the sign bit, 256.
-    const u32 lower = isOdd ? bytes >> 8 : bytes;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;"
-        : "=r"(value) : "r"(maskedOr(lower, masks[0], masks[1])), "r"(0x3f803f80u), "r"(maskedOr(lower, masks[2], masks[3])));
-#endif
-    return value;
-}
-#endif
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_constant__ LinearArguments a) {
     extern __shared__ __align__(1024) u8 dynamic[];
@@ -59,12 +34,14 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
     u8 *memory = dynamic + (-sharedAddress(dynamic) & 1023);
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
     const u32 inputs = sharedAddress(memory) + warp * INPUTS * CHUNK, ring = sharedAddress(memory) + WARPS * INPUTS * CHUNK + warp * STAGES * TILE;
-    float *sums = (float *)(memory + WARPS * (INPUTS * CHUNK + STAGES * TILE));  // [warp][column of 8][row of 32, padded to 36]
+    float *sums = (float *)(memory + WARPS * (INPUTS * CHUNK + STAGES * TILE));  // [two in turn][tile of columns][warp][column of 8][row of 32, padded to 36]
     __shared__ int4 passes[PASSES + 1];
+    __shared__ float scales[COLUMNS];
+    __shared__ double squares[COLUMNS];
     const bool twin = a.pairing == PAIRED_APART;
     const int tileRows = a.pairing == PAIRED ? 8 : 16, third = a.pairing == PAIRED ? 0 : 8;
     const int piece = lane & 7, laneRow = lane >> 3;
-    const u32 place = laneRow * 128 + ((piece ^ ((laneRow & 1) << 2)) << 4);
+    const u32 place = laneRow * 128 + ((piece ^ SWIZZLE(laneRow)) << 4), fourOn = SWIZZLE(4) << 4;
 
     for (int i = threadIdx.x; i <= a.passesEach; i += WARPS * 32)
         passes[i] = i < a.passesEach ? ((const int4 *)a.passes)[blockIdx.x * a.passesEach + i] : make_int4(0, 0, 0, 0);
@@ -111,9 +88,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
         const u64 back = bytes ? 0 : (u64)piece * 16;  // nothing is read there, and the address is a valid one
         const u32 at = ring + to + place;
         if (rowsLeft > 0) copyAsync(at, (const void *)(from - back), bytes);
-        if (rowsLeft > 4) copyAsync(at + 512, (const void *)(from + fourRows - back), bytes);
+        if (rowsLeft > 4) copyAsync((at ^ fourOn) + 512, (const void *)(from + fourRows - back), bytes);
         if (rowsLeft > third) copyAsync(at + 1024, (const void *)(fromThird - back), bytes);
-        if (rowsLeft > third + 4) copyAsync(at + 1536, (const void *)(fromThird + fourRows - back), bytes);
+        if (rowsLeft > third + 4) copyAsync((at ^ fourOn) + 1536, (const void *)(fromThird + fourRows - back), bytes);
 #if !BOXES
         if (tilesLeft == tiles) chunks++;
 #endif
@@ -183,10 +160,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             const u32 barrier = there + toInput / CHUNK * 8;
             expectBytes(barrier, CHUNK);
 #pragma unroll
-            for (int t = 0; t < NT; t++)
-#pragma unroll
-                for (int h = 0; h < TERMS / 64; h++)
-                    copyBox(inputs + toInput + (t * (TERMS / 64) + h) * BOX * 128, map, term + h * 64, t * 8, barrier);
+            for (int h = 0; h < TERMS / 64; h++) copyBox(inputs + toInput + h * COLUMNS * 128, map, term + h * 64, 0, barrier);
         }
         term += WARPS * TERMS;
 #else
@@ -198,7 +172,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             for (int i = 0; i < (COLUMNS + 3) / 4; i++)
                 if (i * 4 + laneRow < a.columns)
                     copyAsync(
-                        inputs + toInput + h * COLUMNS * 128 + i * 512 + place, (const void *)(x + h * 128 + i * fourColumns - back), bytes);
+                        inputs + toInput + h * COLUMNS * 128 + i * 512 + (i & 1 ? place ^ fourOn : place), (const void *)(x + h * 128 + i * fourColumns - back), bytes);
         }
         known++;
         x += WARPS * TERMS * 2;
@@ -233,49 +207,44 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
 
 #if WEIGHT == 1
     u32 masks[4];
-    // Constants that stay in registers.
-#if IS_FLOAT
-    asm volatile("mov.u32 %0, 0x80008000; mov.u32 %1, 0x07f007f0; mov.u32 %2, 0x7b807b80; mov.u32 %3, 0x80008000;"
-#else
-    asm volatile("mov.u32 %0, 0x007f007f; mov.u32 %1, 0x43004300; mov.u32 %2, 0x00800080; mov.u32 %3, 0xc300c300;"
+    wideningMasks(masks);
 #endif
-                 : "=r"(masks[0]), "=r"(masks[1]), "=r"(masks[2]), "=r"(masks[3]));
-#endif
-    float scale[NT], squares[NT];
-#pragma unroll
-    for (int t = 0; t < NT; t++) scale[t] = 1, squares[t] = 0;
+    // A column is one warp's.
+    for (int column = warp; column < COLUMNS; column += WARPS) scales[column] = 1, squares[column] = 0;
     // Loads that are used behind the products, if registers suffice to wait so long.
-    float parts[NT][NT <= 2 ? SLOTS / 32 : 1];
+    double parts[NT][NT <= 2 ? SLOTS / 32 : 1];
     if (a.sums)
 #pragma unroll
         for (int t = 0; t < NT; t++) {
-            float sum = 0;
+            double sum = 0;
 #pragma unroll
             for (int i = 0; i < SLOTS / 32; i++) {
-                const float part = t * 8 + warp < a.columns && i * 32 + lane < a.slots
-                    ? loadFresh((const float *)a.sums + (t * 8 + warp) * SLOTS + i * 32 + lane) : 0;
+                const double part = t * 8 + warp < a.columns && i * 32 + lane < a.slots
+                    ? loadFresh((const double *)a.sums + (t * 8 + warp) * SLOTS + i * 32 + lane) : 0;
                 if (NT <= 2) parts[t][NT <= 2 ? i : 0] = part;
                 else sum += part;
             }
             if (NT > 2) parts[t][0] = sum;
         }
     bool isScaled = a.sums == 0;
+    int turn = 0;
     for (int p = 0; passes[p].z; p++) {
         const int4 work = passes[p];
-        float before[2][NT], gain[2];
+        float before[TILES / 2][NT], gain[TILES / 2];
 #if WEIGHT == 1
-        float rowScale[2];
+        float rowScale[TILES / 2];
 #pragma unroll
-        for (int u = 0; u < 2; u++) {
+        for (int u = 0; u < TILES / 2; u++) {
             // Of the row that this lane adds up: those of a pair stand eight or sixteen apart.
             const int side = a.pairing == UNPAIRED ? work.x : a.pairing == PAIRED ? (lane >> 3) & 1 : lane >> 4;
             const int row = a.pairing == UNPAIRED ? u * 32 + lane : a.pairing == PAIRED ? (2 * u + (lane >> 4)) * 8 + (lane & 7) : u * 16 + (lane & 15);
             rowScale[u] = row < work.z ? ((const float *)a.part[side].scales)[work.y + row] : 0;
         }
 #endif
-        if (a.output == ADDED)
+        auto askForStream = [&]() {
+            if (a.output != ADDED) return;
 #pragma unroll
-            for (int u = 0; u < 2; u++) {
+            for (int u = 0; u < TILES / 2; u++) {
                 const int row = u * 32 + lane;
                 gain[u] = row < work.z ? wide(((const u16 *)a.gain)[work.y + row]) : 0;
 #pragma unroll
@@ -283,10 +252,12 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                     before[u][t] = row < work.z && t * 8 + warp < a.columns
                         ? loadFresh((const float *)a.residual + (u64)(t * 8 + warp) * a.ldy + work.y + row) : 0;
             }
+        };
+        if (NT <= 4) askForStream();
         const int count = (work.z + tileRows - 1) / tileRows;
-        float c[4][NT][4];
+        float c[TILES][NT][4];
 #pragma unroll
-        for (int r = 0; r < 4; r++)
+        for (int r = 0; r < TILES; r++)
 #pragma unroll
             for (int t = 0; t < NT; t++)
 #pragma unroll
@@ -298,8 +269,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             for (int k = warp * TERMS; k < n; k += WARPS * TERMS) {
                 uint4 b[NT][TERMS / 32];
 #pragma unroll
-                for (int r = 0; r < 4; r++) {
-                    if (r >= count || (s == 1 && r >= 2)) break;
+                for (int r = 0; r < TILES; r++) {
+                    if (r >= count || (s == 1 && r >= TILES / 2)) break;
                     copyTile();
 #if BOXES
                     commitCopies();
@@ -315,46 +286,51 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                     isFirst = false;
 #endif
                     __syncwarp();
-                    const u32 swizzled = g * 128 + ((q ^ ((g & 1) << 2)) << 4);
                     if (r == 0) {
 #pragma unroll
                         for (int t = 0; t < NT; t++) {
                             // Columns that are not there: what is read for them reaches no other.
-                            const int column = COLUMNS % 8 ? min(g, COLUMNS - 1) : g;
+                            const int own = WEIGHT == 2 ? lane & 7 : g, column = COLUMNS % 8 ? min(own, COLUMNS - 1) : own;
+                            const int turn = COLUMNS % 8 && BOXES ? 0 : BOXES ? column : SWIZZLE(column);
 #pragma unroll
                             for (int h = 0; h < TERMS / 64; h++) {
-                                // Of two bytes a weight pieces q and q + 4, of one 2q and 2q + 1 of each half.
-                                const int first = WEIGHT == 2 ? q : 2 * q;
-#if BOXES
-                                const u32 input = inputs + slot + (t * (TERMS / 64) + h) * BOX * 128 + column * 128;
-                                const int p = COLUMNS % 8 ? first : first ^ column;
-#else
                                 const u32 input = inputs + slot + h * COLUMNS * 128 + t * 1024 + column * 128;
-                                const int p = first ^ ((column & 1) << 2);
-#endif
-                                b[t][2 * h] = loadShared(input + (p << 4));
-                                b[t][2 * h + 1] = loadShared(input + ((p ^ (WEIGHT == 2 ? 4 : 1)) << 4));
-#if WEIGHT == 1
+#if WEIGHT == 2
+                                b[t][0] = loadMatrices(input + (((lane >> 3) ^ turn) << 4));
+                                b[t][1] = loadMatrices(input + ((((lane >> 3) + 4) ^ turn) << 4));
+#else
+                                // Of each half pieces 2q and 2q + 1.
+                                b[t][2 * h] = loadShared(input + (((2 * q) ^ turn) << 4));
+                                b[t][2 * h + 1] = loadShared(input + (((2 * q + 1) ^ turn) << 4));
                                 interleave(b[t][2 * h]), interleave(b[t][2 * h + 1]);
 #endif
                             }
                         }
                     }
-                    const u32 tile = ring + at + swizzled;
+#if WEIGHT == 2
+                    // Sixteen terms of sixteen rows at a time.
+                    const u32 tile = ring + at + (lane & 15) * 128 + (((lane >> 4) ^ SWIZZLE(lane)) << 4);
+                    const uint4 a0 = loadMatrices(tile), a1 = loadMatrices(tile ^ 32), a2 = loadMatrices(tile ^ 64), a3 = loadMatrices(tile ^ 96);
+#else
+                    const u32 tile = ring + at + g * 128 + ((q ^ SWIZZLE(g)) << 4);
                     const uint4 a0 = loadShared(tile), a1 = loadShared(tile + 1024);
                     const uint4 a2 = loadShared(tile ^ 64), a3 = loadShared((tile ^ 64) + 1024);
+#endif
                     at = at == (STAGES - 1) * TILE ? 0 : at + TILE;
                     // The products read every lane's registers: behind them no lane reads the tile or the chunk of x any more.
-                    float(&into)[NT][4] = c[s == 1 ? (2 + r) & 3 : r];
-#pragma unroll
+                    float(&into)[NT][4] = c[s == 1 ? (TILES / 2 + r) % TILES : r];
 #if WEIGHT == 2
-                    for (int t = 0; t < NT; t++) {
-                        multiply(into[t], a0.x, a1.x, a0.y, a1.y, b[t][0].x, b[t][0].y);
-                        multiply(into[t], a0.z, a1.z, a0.w, a1.w, b[t][0].z, b[t][0].w);
-                        multiply(into[t], a2.x, a3.x, a2.y, a3.y, b[t][1].x, b[t][1].y);
-                        multiply(into[t], a2.z, a3.z, a2.w, a3.w, b[t][1].z, b[t][1].w);
-                    }
+                    // A product is waited for by the next into the same sums: other columns stand between them.
+#pragma unroll
+                    for (int t = 0; t < NT; t++) multiply(into[t], a0.x, a0.y, a0.z, a0.w, b[t][0].x, b[t][0].y);
+#pragma unroll
+                    for (int t = 0; t < NT; t++) multiply(into[t], a1.x, a1.y, a1.z, a1.w, b[t][0].z, b[t][0].w);
+#pragma unroll
+                    for (int t = 0; t < NT; t++) multiply(into[t], a2.x, a2.y, a2.z, a2.w, b[t][1].x, b[t][1].y);
+#pragma unroll
+                    for (int t = 0; t < NT; t++) multiply(into[t], a3.x, a3.y, a3.z, a3.w, b[t][1].z, b[t][1].w);
 #else
+#pragma unroll
                     for (int i = 0; i < 8; i++) {
                         // Four terms of sixteen.
                         const uint4 &upper = i < 4 ? a0 : a2, &lower = i < 4 ? a1 : a3;
@@ -379,48 +355,57 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                 }
             }
         }
+        if (NT > 4) askForStream();
         if (!isScaled) {
             isScaled = true;
 #pragma unroll
             for (int t = 0; t < NT; t++) {
-                float sum = 0;
+                double sum = 0;
 #pragma unroll
                 for (int i = 0; i < (NT <= 2 ? SLOTS / 32 : 1); i++) sum += parts[t][i];
-                scale[t] = rsqrtf(sumOverWarp(sum) * a.inverseWidth + a.epsilon);
+                sum = sumOverWarp(sum);
+                if (t * 8 + warp < COLUMNS) scales[t * 8 + warp] = rsqrtf((float)sum * a.inverseWidth + a.epsilon);
             }
         }
-        // Thirty-two rows and eight columns at a time: a warp adds what all have of one column.
+        // Thirty-two rows at a time: a warp adds what all have of one column of eight.
 #pragma unroll
-        for (int u = 0; u < 2; u++) {
+        for (int u = 0; u < TILES / 2; u++) {
             if (twin ? u >= count : 2 * u >= count) break;
 #pragma unroll
-            for (int t = 0; t < NT; t++) {
-                if (t * 8 >= a.columns) break;
-                float *own = sums + (warp * 8 + q * 2) * 36 + g;
+            for (int first = 0; first < NT; first += UNIT) {
+                if (first * 8 >= a.columns) break;
+                turn ^= 1;
 #pragma unroll
-                for (int half = 0; half < 2; half++) {
-                    // A twin's second tile is the other part's.
-                    const float *from0 = c[half ? 2 * u + 1 : 2 * u][t], *from1 = c[half ? 2 + u : u][t];
-                    float v[4];
+                for (int t = first; t < min(first + UNIT, NT); t++) {
+                    float *own = sums + turn * MEETING + (((t - first) * WARPS + warp) * 8 + q * 2) * 36 + g;
 #pragma unroll
-                    for (int i = 0; i < 4; i++) v[i] = twin ? from1[i] : from0[i];
-                    own[half * 16] = v[0];
-                    own[half * 16 + 36] = v[1];
-                    own[half * 16 + 8] = v[2];
-                    own[half * 16 + 44] = v[3];
+                    for (int half = 0; half < 2; half++) {
+                        // A twin's second tile is the other part's.
+                        const float *from0 = c[half ? 2 * u + 1 : 2 * u][t], *from1 = c[half ? TILES / 2 + u : u][t];
+                        float v[4];
+#pragma unroll
+                        for (int i = 0; i < 4; i++) v[i] = twin ? from1[i] : from0[i];
+                        own[half * 16] = v[0];
+                        own[half * 16 + 36] = v[1];
+                        own[half * 16 + 8] = v[2];
+                        own[half * 16 + 44] = v[3];
+                    }
                 }
-                const int column = t * 8 + warp, row = u * 32 + lane;
-                const bool isThere = column < a.columns && row < work.z;
-                const u64 spot = (u64)column * a.ldy + work.y + row;
+                // What met before the last time has been read by all who are here.
                 __syncthreads();
-                float y = 0;
 #pragma unroll
-                for (int w = 0; w < WARPS; w++) y += sums[(w * 8 + warp) * 36 + lane];
-                y *= scale[t];
+                for (int t = first; t < min(first + UNIT, NT); t++) {
+                    const int column = t * 8 + warp, row = u * 32 + lane;
+                    if (column >= a.columns) break;
+                    const bool isThere = row < work.z;
+                    const u64 spot = (u64)column * a.ldy + work.y + row;
+                    float slices[WARPS];
+#pragma unroll
+                    for (int w = 0; w < WARPS; w++) slices[w] = sums[turn * MEETING + (((t - first) * WARPS + w) * 8 + warp) * 36 + lane];
+                    float y = sumOfSlices(slices) * scales[column];
 #if WEIGHT == 1
-                y *= rowScale[u];
+                    y *= rowScale[u];
 #endif
-                if (column < a.columns) {
                     if (a.pairing != UNPAIRED) {
                         const float up = __shfl_down_sync(~0u, y, twin ? 16 : 8);
                         const int unit = twin ? u * 16 + lane : (2 * u + (lane >> 4)) * 8 + (lane & 7);
@@ -438,17 +423,14 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                                 ((float *)a.residual)[spot] = sum;
                                 ((u16 *)a.normalized)[spot] = narrow(sum * gain[u]);
                             }
-                            squares[t] += sumOverWarp(sum * sum);
+                            const double square = sumOverWarp((double)sum * sum);
+                            if (lane == 0) squares[column] += square;
                         }
                     }
                 }
-                __syncthreads();
             }
         }
     }
-    if (a.output == ADDED && lane == 0) {
-#pragma unroll
-        for (int t = 0; t < NT; t++)
-            if (t * 8 + warp < a.columns) ((float *)a.squares)[(t * 8 + warp) * SLOTS + blockIdx.x] = squares[t];
-    }
+    if (a.output == ADDED && lane == 0)
+        for (int column = warp; column < a.columns; column += WARPS) ((double *)a.squares)[column * SLOTS + blockIdx.x] = squares[column];
 }

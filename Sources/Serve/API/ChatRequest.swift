@@ -99,6 +99,13 @@ extension GenerationRequest {
         }
         var members = [JSON.Member(key: "role", value: .string(role))]
         let calls = role == "assistant" ? try fields.array("tool_calls", atMost: mostTools) : nil
+        for call in calls ?? [] {
+            guard case .object = call else {
+                throw .invalid(
+                    "`\(fields.name("tool_calls"))` must hold objects, not \(call.typeName).",
+                    param: fields.name("tool_calls"))
+            }
+        }
         switch fields.value("content") {
         case nil:
             guard calls != nil else {

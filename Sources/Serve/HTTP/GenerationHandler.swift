@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Synchronization
 import Text
 
 /// Answers a request that the engine works for.
@@ -159,6 +160,8 @@ struct GenerationHandler: Sendable {
 private final class Watch: Sendable {
     private let channel: any Channel
     private let tasks: [Scheduled<Void>]
+    /// The connection may be watched for its next request by the time this is released.
+    private let hasEnded = Atomic<Bool>(false)
 
     init(_ channel: any Channel, _ generation: Generation, seconds: Int) {
         self.channel = channel
@@ -175,6 +178,7 @@ private final class Watch: Sendable {
     }
 
     func end() {
+        guard !hasEnded.exchange(true, ordering: .relaxed) else { return }
         for task in tasks { task.cancel() }
         ConnectionWatch.observe(channel, nil)
     }

@@ -1,0 +1,73 @@
+// What goes into the scheduler and what comes out of it.
+
+extension Scheduler {
+    package struct Limits: Hashable, Sendable {
+        /// Requests that run at once.
+        package var requests = 64
+        /// Tokens of one step.
+        package var stepTokens = 2_048
+        /// Tokens of one prompt in a step where others have something to do as well.
+        package var promptTokens = 1_024
+        /// Requests that wait; more are refused.
+        package var waiting = 1_024
+
+        package init() {}
+    }
+
+    /// What a step computes for one request.
+    package struct Item: Hashable, Sendable {
+        package let request: RequestID
+        /// Tokens to go through the model, and the position of the first.
+        package let tokens: [Int32]
+        package let start: Int
+        /// Of all positions up to the last of these.
+        package let blocks: [BlockPool.Block]
+        /// Whether the last token's prediction is wanted: all of the request's tokens are known to the model then.
+        package let predicts: Bool
+
+        package init(
+            request: RequestID, tokens: [Int32], start: Int, blocks: [BlockPool.Block],
+            predicts: Bool
+        ) {
+            (self.request, self.tokens, self.start) = (request, tokens, start)
+            (self.blocks, self.predicts) = (blocks, predicts)
+        }
+
+        package var end: Int { start + tokens.count }
+    }
+
+    /// A block of the cache, and the place on the host that holds its copy.
+    package struct Transfer: Hashable, Sendable {
+        package let block: BlockPool.Block
+        package let place: Int
+    }
+
+    package struct Step: Hashable, Sendable {
+        package let items: [Item]
+        /// Requests that had to give their blocks back.
+        package let preempted: [RequestID]
+        /// Blocks to copy to the host before anything is computed, and those to copy back: never both in one step.
+        package let saved: [Transfer]
+        package let restored: [Transfer]
+
+        package init(
+            items: [Item], preempted: [RequestID], saved: [Transfer] = [],
+            restored: [Transfer] = []
+        ) {
+            (self.items, self.preempted) = (items, preempted)
+            (self.saved, self.restored) = (saved, restored)
+        }
+
+        package var tokens: Int { items.reduce(0) { $0 + $1.tokens.count } }
+    }
+
+    /// What happened since the scheduler was made.
+    package struct Counts: Hashable, Sendable {
+        package internal(set) var preemptions = 0
+        /// Prompt tokens that were looked for in the cache, and found.
+        package internal(set) var cacheQueries = 0
+        package internal(set) var cacheHits = 0
+        /// Tokens whose states came back from the host.
+        package internal(set) var restoredTokens = 0
+    }
+}
