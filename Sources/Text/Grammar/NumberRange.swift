@@ -101,6 +101,10 @@ struct NumberRange {
         _ next: Grammar.State
     ) -> Grammar.State {
         guard let low = first.first, let high = last.first else { return next }
+        // All digits are free: without this the two halves below would double at every digit.
+        if first.allSatisfy({ $0 == 0x30 }), last.allSatisfy({ $0 == 0x39 }) {
+            return first.reduce(next) { state, _ in grammar.bytes([0x30...0x39], then: state) }
+        }
         let (lowRest, highRest) = (first.dropFirst(), last.dropFirst())
         if low == high {
             let rest = between(lowRest, highRest, &grammar, next)
