@@ -202,7 +202,7 @@ struct BenchDecodeCommandTests {
             (["prefill", Program.tiny, "--chunk", "0"], "--chunk"),
             (["prefill", Program.tiny], "8,192 tokens are beyond the model's context of 4,096"),
             (["serve", Program.tiny, "--requests", "0"], "--requests"),
-            (["serve", Program.tiny, "--spill-memory", "-1"], "--spill-memory must be"),
+            (["serve", Program.tiny, "--spill-memory=-1"], "--spill-memory must be"),
             (["serve", Program.tiny, "--blocks", "0"], "--blocks must be"),
             (["serve", "--config", "x", "--dummy", "--keep", "1"], "below 1"),
             (["serve", "--config", "x", "--dummy", "--format", "tucker"], "--format needs"),
