@@ -30,13 +30,10 @@ struct KernelVariantTests {
                     available: available)
             }
             + [64, 128].flatMap { headDim in
-                [true, false].flatMap { isQuantized in
-                    [true, false].map {
-                        .attention(
-                            headDim: headDim, group: isQuantized ? 16 : 8, isQuantized: isQuantized,
-                            isCrowded: $0,
-                            available: available)
-                    }
+                [true, false].map { isQuantized in
+                    .attention(
+                        headDim: headDim, group: isQuantized ? 16 : 8, isQuantized: isQuantized,
+                        isCrowded: isQuantized, available: available)
                 }
             }
     }
