@@ -80,15 +80,18 @@ package struct BenchmarkMemory: Equatable, Sendable {
         }
     }
 
-    /// What runners lay out anew: a CPU's trains, and whatever is pivoted but a pair; a GPU's all but pairs.
+    /// What runners lay out anew: a CPU's trains, and whatever is pivoted but a pair; a GPU's all but pairs, multiplied out.
     private static func relaidBytes(
         _ source: WeightSource, _ type: ElementType, on device: Device
     ) throws(ManifestError) -> Int {
         var bytes = 0
         for patch in source.compressedPatches where !patch.format.isReadInPlace(on: device) {
             do {
-                let values = try patch.format.parameterCount(
-                    rows: patch.region.rows.count, columns: patch.region.columns.count)
+                let (rows, columns) = (patch.region.rows.count, patch.region.columns.count)
+                // A GPU multiplies networks out.
+                let values =
+                    try device == .cpu
+                    ? patch.format.parameterCount(rows: rows, columns: columns) : rows * columns
                 bytes += values * type.byteCount
             } catch {
                 throw .format(error, matrix: "\(patch.region)")

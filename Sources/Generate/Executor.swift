@@ -17,9 +17,13 @@ package final class Executor {
     /// What keys and values are kept in.
     package let cacheType: ElementType
 
-    /// - Parameter cache: what keys and values are kept in, if not in the model's type (on a CPU: float32).
+    /// - Parameters:
+    ///   - cache: what keys and values are kept in, if not in the model's type (on a CPU: float32).
+    ///   - contracting: on a GPU, see `DeviceModel`.
     /// - Throws: where a GPU's kernels would do and cannot be had: without a compiler for them, on an old GPU.
-    package init(_ model: CausalLanguageModel, cache: ElementType? = nil) throws {
+    package init(
+        _ model: CausalLanguageModel, cache: ElementType? = nil, contracting: Bool? = nil
+    ) throws {
         self.model = model
         cacheType = cache ?? Self.cacheType(model.ends.embedding.elementType, on: model.device)
         if model.device == .cpu {
@@ -27,7 +31,7 @@ package final class Executor {
             return
         }
         do {
-            backend = .device(try DeviceModel(model))
+            backend = .device(try DeviceModel(model, contracting: contracting))
         } catch let error as DeviceModelError {
             backend = .libtorch(reason: error.description)
         }
@@ -80,11 +84,17 @@ package final class Executor {
                 : "contracted by libtorch, without a routine of their own: "
                     + kinds.sorted().joined(separator: ", ")
         case .device(let device):
-            let formats = device.multipliedOut
-            return formats.isEmpty
-                ? nil
-                : "multiplied out, so that they decode as dense matrices, without a kernel of their own: "
-                    + formats.joined(separator: ", ")
+            let formats = device.multipliedOut.joined(separator: ", ")
+            let notes = [
+                formats.isEmpty
+                    ? nil
+                    : "multiplied out, so that they decode as dense matrices, for want of a faster kernel: "
+                        + formats,
+                device.isContracting
+                    ? "contracted tensor by tensor, which is slower, for want of memory to multiply networks out"
+                    : nil,
+            ].compactMap { $0 }
+            return notes.isEmpty ? nil : notes.joined(separator: "; ")
         case .libtorch(let reason):
             return "decoded by libtorch, without kernels of our own: \(reason)"
         }

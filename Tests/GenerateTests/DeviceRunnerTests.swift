@@ -266,7 +266,7 @@ struct DeviceRunnerTests {
         }
         let executor = try Executor(model(.bfloat16))
         #expect(
-            executor.note?.hasSuffix("own: pivoted-low-rank") == true)
+            executor.note?.hasSuffix("kernel: pivoted-low-rank") == true)
         let step = step(contexts, vocabulary: 1_003)
         let found = try executor.runner(blocks: blocks(contexts), noise: 3).logits(of: step)
         let expected = try ModelRunner(model(.float32), blocks: blocks(contexts), noise: 3)

@@ -17,6 +17,8 @@ package final class DeviceModel {
     private let blocks: [Block]
     /// Formats without a kernel: their matrices are multiplied out, and take the dense ones' memory and time.
     package let multipliedOut: [String]
+    /// Whether networks other than pairs are contracted tensor by tensor, which takes less memory and more time.
+    package let isContracting: Bool
     private let head: DeviceLayer
     /// Sequences that a step can have.
     let maxColumns: Int
@@ -26,8 +28,10 @@ package final class DeviceModel {
         var behindAttention: [any DeviceOperation] = []
     }
 
+    /// - Parameter contracting: networks other than pairs are not multiplied out; `nil` where that would take more than three
+    ///   quarters of the memory that is free.
     /// - Throws: `DeviceModelError.unsupported` for a model that libtorch must run, with the reason.
-    package init(_ model: CausalLanguageModel) throws {
+    package init(_ model: CausalLanguageModel, contracting: Bool? = nil) throws {
         guard case .cuda(let ordinal) = model.device else {
             preconditionFailure("the device runs what it holds")
         }
@@ -37,10 +41,21 @@ package final class DeviceModel {
         kernels = try DeviceKernels(device)
         promptKernels = try PromptKernels(model.configuration, on: device)
         stream = try CUDAStream(on: device)
+        // Contracted they decode several times slower (LOG.md).
+        let wanted = model.blocks.reduce(0) { sum, block in
+            Projection.allCases.reduce(sum) {
+                $0 + DeviceWeight.bytesMultipliedOut(block[$1].weight)
+            }
+        }
+        let isContracting =
+            try contracting
+            ?? (wanted > 0 && wanted > TorchRuntime.freeMemory(on: model.device) / 4 * 3)
+        self.isContracting = isContracting && wanted > 0
         var weights: [[Projection: DeviceWeight]] = []
         var multipliedOut: Set<String> = []
         for block in model.blocks {
-            weights.append(try Self.weights(of: block, &multipliedOut))
+            weights.append(
+                try Self.weights(of: block, contracting: isContracting, &multipliedOut))
         }
         self.multipliedOut = multipliedOut.sorted()
         maxColumns = weights.flatMap(\.values).reduce(DeviceKernels.maxColumns) { most, weight in
@@ -88,15 +103,15 @@ package final class DeviceModel {
 
     /// - Parameter multipliedOut: gains the formats that no kernel knows.
     private static func weights(
-        of block: DecoderBlock, _ multipliedOut: inout Set<String>
+        of block: DecoderBlock, contracting: Bool, _ multipliedOut: inout Set<String>
     ) throws -> [Projection: DeviceWeight] {
         var weights: [Projection: DeviceWeight] = [:]
         for projection in Projection.allCases {
             let weight = block[projection].weight
-            if let format = DeviceWeight.formatMultipliedOut(weight) {
+            if let format = DeviceWeight.formatMultipliedOut(weight, contracting: contracting) {
                 multipliedOut.insert(format)
             }
-            weights[projection] = try DeviceWeight(weight)
+            weights[projection] = try DeviceWeight(weight, contracting: contracting)
         }
         // Gate and up are computed row by row beside one another, or summed.
         if let gate = weights[.gate], let up = weights[.up], !gate.isLike(up) {

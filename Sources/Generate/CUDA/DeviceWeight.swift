@@ -10,8 +10,9 @@ enum DeviceWeight {
     /// Networks that are contracted, perhaps with pairs beside them.
     case sum([DeviceTerm])
 
-    /// A format without a kernel is multiplied out: it takes the dense matrix' memory and time.
-    init(_ weight: Linear.Weight) throws {
+    /// What is multiplied out takes the dense matrix' memory and time.
+    /// - Parameter contracting: networks other than pairs are contracted tensor by tensor, if there are kernels for that.
+    init(_ weight: Linear.Weight, contracting: Bool = true) throws {
         switch weight {
         case .dense(let matrix):
             self = .dense(try DeviceMatrix(matrix))
@@ -33,14 +34,14 @@ enum DeviceWeight {
             self = try Self.pair(DeviceMatrix(pair.output)) {
                 try DeviceMatrix(pair.input, rows: $0)
             }
-        case .network(let network):
+        case .network(let network) where contracting:
             self = try DeviceTerm.terms(of: network).map(Self.sum) ?? Self.multipliedOut(weight)
-        case .quantized(let network):
+        case .quantized(let network) where contracting:
             // Their tensors are small: they are kept in bfloat16.
             self =
                 try DeviceTerm.terms(of: network.widened(as: .bfloat16)).map(Self.sum)
                 ?? Self.multipliedOut(weight)
-        case .patches:
+        case .network, .quantized, .patches:
             self = try Self.multipliedOut(weight)
         }
     }
@@ -65,17 +66,33 @@ enum DeviceWeight {
     }
 
     /// The format that is multiplied out, if it is.
-    static func formatMultipliedOut(_ weight: Linear.Weight) -> String? {
+    static func formatMultipliedOut(_ weight: Linear.Weight, contracting: Bool = true) -> String? {
+        func isReady(_ format: Format, _ rows: Int, _ columns: Int) -> Bool {
+            contracting
+                ? DeviceTerm.knows(format, rows, columns) : isPair(format, rows, columns)
+        }
         switch weight {
         case .dense: return nil
         case .network(let network):
-            let isKnown = DeviceTerm.knows(network.format, network.rows, network.columns)
-            return isKnown ? nil : network.format.kind.rawValue
+            return isReady(network.format, network.rows, network.columns)
+                ? nil : network.format.kind.rawValue
         case .quantized(let network):
             let format = network.format
-            return format == .dense || DeviceTerm.knows(format, network.rows, network.columns)
+            return format == .dense || isReady(format, network.rows, network.columns)
                 ? nil : "\(format.kind.rawValue) in \(network.elementType.rawValue)"
         case .patches: return "patches"
+        }
+    }
+
+    /// Bytes that multiplying `weight` out takes where it could be contracted; otherwise 0.
+    static func bytesMultipliedOut(_ weight: Linear.Weight) -> Int {
+        guard formatMultipliedOut(weight) == nil,
+            formatMultipliedOut(weight, contracting: false) != nil
+        else { return 0 }
+        switch weight {
+        case .network(let network): return 2 * network.rows * network.columns
+        case .quantized(let network): return 2 * network.rows * network.columns
+        case .dense, .patches: return 0
         }
     }
 
