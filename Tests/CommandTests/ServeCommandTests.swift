@@ -179,7 +179,10 @@ struct ServeCommandTests {
             "type": "object", "additionalProperties": false, "required": ["name", "years", "kind"],
             "properties": [
                 "name": ["type": "string", "maxLength": 12],
-                "years": ["type": "array", "items": ["type": "integer"], "maxItems": 3],
+                "years": [
+                    "type": "array", "maxItems": 3,
+                    "items": ["type": "integer", "minimum": 0, "maximum": 2_100],
+                ],
                 "kind": ["enum": ["lighthouse", "ship"]],
             ],
         ]
@@ -193,7 +196,7 @@ struct ServeCommandTests {
                     "/v1/chat/completions",
                     [
                         "messages": [message], "response_format": format, "seed": seed,
-                        "max_tokens": 300,
+                        "max_tokens": 1_000,
                     ])
                 #expect(status == 200)
                 let choice = try #require((answer["choices"] as? [[String: Any]])?.first)
