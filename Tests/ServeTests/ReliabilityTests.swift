@@ -17,6 +17,15 @@ struct ReliabilityTests {
         try TestServer.model(context: 1 << 20)
     }
 
+    /// A stream that goes on until its client leaves or its step fails.
+    private static func streaming(from server: TestServer) throws -> Wire {
+        server.script.change { $0.stepSeconds = 0.01 }
+        let wire = try Wire(port: server.port)
+        wire.send(
+            request("/v1/completions", #"{"prompt":"a","max_tokens":100000,"stream":true}"#))
+        return wire
+    }
+
     @Test func overloadIsRefusedBeforeTheBody() async throws {
         let server = try await TestServer { ($0.concurrency, $0.queue) = (1, 1) }
         server.script.change { $0.isStuck = true }
@@ -51,11 +60,7 @@ struct ReliabilityTests {
 
     @Test func aClientThatLeavesFreesItsBlocks() async throws {
         let server = try await TestServer(try Self.roomy())
-        server.script.change { $0.stepSeconds = 0.01 }
-        let wire = try Wire(port: server.port)
-        wire.send(
-            Self.request(
-                "/v1/completions", #"{"prompt":"a","max_tokens":100000,"stream":true}"#))
+        let wire = try Self.streaming(from: server)
         _ = try await offCooperativePool { [wire = Unchecked(wire)] in
             try wire.value.read(until: "word")
         }
@@ -115,11 +120,7 @@ struct ReliabilityTests {
 
     @Test func aFaultWhileStreamingIsTold() async throws {
         let server = try await TestServer(try Self.roomy())
-        server.script.change { $0.stepSeconds = 0.01 }
-        let wire = try Wire(port: server.port)
-        wire.send(
-            Self.request(
-                "/v1/completions", #"{"prompt":"a","max_tokens":100000,"stream":true}"#))
+        let wire = try Self.streaming(from: server)
         let text = try await offCooperativePool {
             [wire = Unchecked(wire), script = server.script] in
             let begin = try wire.value.read(until: "word")

@@ -21,7 +21,6 @@
 #define TERMS (8 * PIECE)         // of a chunk
 #define CHUNK (COLUMNS * TERMS * 2)  // bytes of x
 #define NT ((COLUMNS + 7) / 8)    // tiles of eight columns
-#define BOX (COLUMNS < 8 ? COLUMNS : 8)  // rows of 128 bytes that are swizzled together
 // Sixteen-byte pieces of a row stand at other places, so that those that are read at once are in different banks: with two bytes a weight the
 // same piece of eight rows, with one four pieces of two.
 #define SWIZZLE(row) (WEIGHT == 2 ? (row) & 7 : ((row) & 1) << 2)

@@ -56,6 +56,33 @@ struct AnswerHead: Sendable {
         )
     }
 
+    /// What a stream of either endpoint ends with: the usage, where it was asked for, and the mark.
+    /// - Parameter prefix: `fields`.
+    func writeEnd(behind prefix: ByteBuffer, _ answerTokens: Int, into buffer: inout ByteBuffer) {
+        if request.includesUsage {
+            buffer.writeStaticString(ByteBuffer.eventStart)
+            buffer.writeImmutableBuffer(prefix)
+            buffer.writeStaticString(",\"choices\":[],")
+            writeUsage(answerTokens, into: &buffer)
+            buffer.writeStaticString("}")
+            buffer.writeStaticString(ByteBuffer.eventEnd)
+        }
+        buffer.writeStaticString("data: [DONE]\n\n")
+    }
+
+    /// An answer that does not stream: choices, each as `write` words it, and the usage.
+    func writeWhole(
+        _ answers: [Answer], behind prefix: ByteBuffer, into buffer: inout ByteBuffer,
+        _ write: (inout ByteBuffer, Int, Answer) -> Void
+    ) {
+        buffer.writeImmutableBuffer(prefix)
+        buffer.writeStaticString(",\"choices\":")
+        buffer.writeJSON(answers.enumerated()) { write(&$0, $1.offset, $1.element) }
+        buffer.writeStaticString(",")
+        writeUsage(answers.reduce(0) { $0 + $1.tokens }, into: &buffer)
+        buffer.writeStaticString("}")
+    }
+
     /// A token's own text, and its bytes, which may be a part of a character.
     func token(_ id: Int) -> (text: String, bytes: [UInt8]) {
         let bytes = TokenID(exactly: id).flatMap(model.tokenizer.bytes(of:)) ?? []

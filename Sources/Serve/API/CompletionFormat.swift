@@ -38,31 +38,17 @@ struct CompletionFormat: AnswerFormat {
     }
 
     mutating func close(into buffer: inout ByteBuffer) {
-        if head.request.includesUsage {
-            buffer.writeStaticString(ByteBuffer.eventStart)
-            buffer.writeImmutableBuffer(prefix)
-            buffer.writeStaticString(",\"choices\":[],")
-            head.writeUsage(tokens.reduce(0, +), into: &buffer)
-            buffer.writeStaticString("}")
-            buffer.writeStaticString(ByteBuffer.eventEnd)
-        }
-        buffer.writeStaticString("data: [DONE]\n\n")
+        head.writeEnd(behind: prefix, tokens.reduce(0, +), into: &buffer)
     }
 
     func whole(_ answers: [Answer], into buffer: inout ByteBuffer) {
-        buffer.writeImmutableBuffer(prefix)
-        buffer.writeStaticString(",\"choices\":")
-        buffer.writeJSON(answers.enumerated()) { buffer, item in
-            let (index, answer) = item
+        head.writeWhole(answers, behind: prefix, into: &buffer) { buffer, index, answer in
             let echo = head.request.echoes.isEmpty ? "" : head.request.echoes[index]
             var offset = 0
             write(
                 index, echo + answer.text, answer.likelihoods, offset: &offset, answer.end,
                 into: &buffer)
         }
-        buffer.writeStaticString(",")
-        head.writeUsage(answers.reduce(0) { $0 + $1.tokens }, into: &buffer)
-        buffer.writeStaticString("}")
     }
 
     private func write(
