@@ -77,6 +77,9 @@ let package = Package(
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
             ]),
+        target(
+            "Speculate",
+            ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Heal"]),
         // HTTP in, tokens out: it imports no tensor target.
         .target(
             name: "Serve",
@@ -109,7 +112,9 @@ let package = Package(
             name: "minima",
             dependencies: [
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
-                "Analyze", "Compress", "Heal", "Generate", "Serve", "Evaluate", "Compare", "Report",
+                "Analyze", "Compress", "Heal", "Generate", "Speculate", "Serve", "Evaluate",
+                "Compare",
+                "Report",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

@@ -19,6 +19,8 @@ package struct LinearModule: Hashable, Sendable {
 package struct ExpectedTensor: Hashable, Sendable {
     package let name: String
     package let shape: [Int]
+
+    package init(name: String, shape: [Int]) { (self.name, self.shape) = (name, shape) }
 }
 
 extension ModelConfiguration {

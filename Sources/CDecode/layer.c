@@ -93,11 +93,11 @@ static inline __attribute__((always_inline)) float dot(const float *a, const flo
     return sums[0];
 }
 
-// One head of keys of one sequence, and the heads of queries that look at it.
-static inline __attribute__((always_inline)) void attend(const attending *work, int64_t sequence, int64_t head) {
+// One head of keys and values of one token, into the cache.
+static inline __attribute__((always_inline)) void append(const attending *work, int64_t sequence, int64_t head) {
     const cd_attention *a = work->attention;
     const cd_sequence *s = &work->sequences[sequence];
-    int64_t width = a->head_dim, size = a->block_tokens, shared = a->heads / a->kv_heads;
+    int64_t width = a->head_dim, size = a->block_tokens;
     float *key = work->keys + (sequence * a->kv_heads + head) * width;
     const float *value = work->values + (sequence * a->kv_heads + head) * width;
     if (a->key_norm) normalize(key, a->key_norm, key, width, a->epsilon);
@@ -105,7 +105,13 @@ static inline __attribute__((always_inline)) void attend(const attending *work, 
     int64_t place = ((s->blocks[s->position / size] * a->kv_heads + head) * size + s->position % size) * width;
     memcpy(a->keys + place, key, (size_t)width * sizeof(float));
     memcpy(a->values + place, value, (size_t)width * sizeof(float));
+}
 
+// One head of keys of one sequence, and the heads of queries that look at it.
+static inline __attribute__((always_inline)) void attend(const attending *work, int64_t sequence, int64_t head) {
+    const cd_attention *a = work->attention;
+    const cd_sequence *s = &work->sequences[sequence];
+    int64_t width = a->head_dim, size = a->block_tokens, shared = a->heads / a->kv_heads;
     int64_t end = s->position + 1, start = a->window > 0 && end > a->window ? end - a->window : 0;
     float scale = 1 / sqrtf((float)width);
     // Block by block, the largest score so far taken out (online softmax, Milakov and Gimelshein 2018,
@@ -142,6 +148,12 @@ static inline __attribute__((always_inline)) void attend(const attending *work, 
     }
 }
 
+CLONED static void append_piece(void *context, int64_t from, int64_t to) {
+    const attending *work = context;
+    int64_t heads = work->attention->kv_heads;
+    for (int64_t item = from; item < to; item++) append(work, item / heads, item % heads);
+}
+
 CLONED static void attend_piece(void *context, int64_t from, int64_t to) {
     const attending *work = context;
     int64_t heads = work->attention->kv_heads;
@@ -151,6 +163,8 @@ CLONED static void attend_piece(void *context, int64_t from, int64_t to) {
 void cd_attend(cd_pool *pool, const cd_attention *attention, const cd_sequence *sequences, int64_t count, float *queries,
                float *keys, const float *values, float *out) {
     attending work = {attention, sequences, count, queries, keys, values, out};
+    // Several of the tokens may be of one sequence, whose later ones look at the earlier.
+    cd_parallel(pool, count * attention->kv_heads, 1, append_piece, &work);
     cd_parallel(pool, count * attention->kv_heads, 1, attend_piece, &work);
 }
 

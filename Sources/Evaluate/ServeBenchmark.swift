@@ -119,7 +119,7 @@ package struct ServeBenchmark {
                 let predicted = try predictions(of: step)
                 let time = now
                 for id in predicted.keys { times[id, default: []].append(time) }
-                for _ in scheduler.finish(predicted) {
+                for _ in scheduler.finish(predicted.mapValues { [$0] }) {
                     done += 1
                     if begun.count < count { try submit() }
                 }

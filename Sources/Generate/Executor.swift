@@ -49,21 +49,23 @@ package final class Executor {
     /// - Parameters:
     ///   - spill: bytes of the host that may hold keys and values of requests that gave their blocks back.
     ///   - noise: seed of what the cache holds at first, for measurements.
+    ///   - tapped: layers whose inputs a draft model reads.
     package func runner(
-        blocks: Int, spill: Int = 0, noise: UInt64? = nil
+        blocks: Int, spill: Int = 0, noise: UInt64? = nil, tapping tapped: [Int] = []
     ) throws -> any StepRunner {
         let spill = spill / blockBytes
         switch backend {
         case .host(let host):
             return try HostRunner(
-                host, blocks: blocks, blockTokens: Self.blockTokens, spill: spill, noise: noise)
+                host, blocks: blocks, blockTokens: Self.blockTokens, spill: spill, noise: noise,
+                tapping: tapped)
         case .device(let device):
             return try DeviceRunner(
-                device, blocks: blocks, as: cacheType, spill: spill, noise: noise)
+                device, blocks: blocks, as: cacheType, spill: spill, noise: noise, tapping: tapped)
         case .libtorch:
             return try ModelRunner(
                 model, blocks: blocks, blockTokens: Self.blockTokens, as: cacheType, spill: spill,
-                noise: noise)
+                noise: noise, tapping: tapped)
         }
     }
 

@@ -30,10 +30,14 @@ package struct Generator {
         package let tokens: [Int]
         package let text: String
         package let finishReason: FinishReason
+        /// How far what was guessed was right, where something was.
+        package var drafts: DraftCounts?
     }
 
     package let model: CausalLanguageModel
     package let tokenizer: Tokenizer
+    /// What guesses ahead.
+    package var speculation = Speculation.none
     private let made = Made()
 
     /// Made when it is wanted first, and kept for the prompts that follow.
@@ -65,15 +69,19 @@ package struct Generator {
         limits.stepTokens = max(limits.stepTokens, prompt.count)
         limits.promptTokens = limits.stepTokens
         let blocks = max(1, (most + blockTokens - 1) / blockTokens)
-        let runner = try executor().runner(blocks: blocks)
-        let engine = Engine(runner, model.configuration, tokenizer: tokenizer, limits: limits)
+        let executor = try executor()
+        let engine = try Engine(
+            executor.speculating(speculation, blocks: blocks), model.configuration,
+            tokenizer: tokenizer, limits: limits)
         let id = try engine.submit(prompt, options)
         while true {
             for event in engine.step() {
                 switch event {
                 case .text(_, let piece, _): try emit(piece)
                 case .started, .logprobs: break
-                case .finished(_, let result): return result
+                case .finished(_, var result):
+                    if speculation.isOn { result.drafts = engine.draftCounts }
+                    return result
                 case .failed(_, let error): throw error
                 }
             }

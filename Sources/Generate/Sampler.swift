@@ -78,6 +78,26 @@ package struct Sampler {
             options: options, seen: seen, uniform: isGreedy ? 0 : ahead.unit())
     }
 
+    /// The choices of the next token and of those behind each of `draft`, if that is what is chosen.
+    package func choices(assuming draft: [Int]) -> [TokenChoice?] {
+        var ahead = self
+        return [choice]
+            + draft.map { token in
+                guard ahead.choice != nil else { return nil }
+                ahead.accept(token)
+                return ahead.choice
+            }
+    }
+
+    /// The next `count` choices, whatever is chosen: chance and options, without what the tokens in between change.
+    package func choices(_ count: Int) -> [TokenChoice?] {
+        var ahead = self
+        return (0..<count).map { _ in
+            defer { if !isGreedy { _ = ahead.random.unit() } }
+            return ahead.choice
+        }
+    }
+
     /// Remembers the token that `choice` led to.
     package mutating func accept(_ token: Int) {
         if !isGreedy { _ = random.unit() }
@@ -184,7 +204,11 @@ package struct Sampler {
     }
 
     private mutating func draw(from logits: [Float]) -> Int {
-        let point = random.unit()
+        draw(from: logits, at: random.unit())
+    }
+
+    /// - Parameter point: from 0 to below 1, of the tokens' probabilities one behind the other, likeliest first.
+    private func draw(from logits: [Float], at point: Double) -> Int {
         let weights = weights(logits)
         let isCut = options.topK != nil || options.topP < 1 || options.minP > 0
         let kept = kept(weights, share: point)
@@ -196,6 +220,15 @@ package struct Sampler {
         }
         // Rounding may leave the sum a hair too small; what a constraint forbids has no weight.
         return (kept.last { $0.weight > 0 } ?? kept[0]).token
+    }
+
+    /// What `choice` takes of logits that need not be the model's: a draft model guesses with the same chance, and so often
+    /// the same.
+    package static func place(of choice: TokenChoice?, in logits: [Float]) -> Int {
+        guard let choice, !choice.isGreedy, let sampler = try? Sampler(choice.options) else {
+            return likeliest(logits)
+        }
+        return sampler.draw(from: logits, at: choice.uniform)
     }
 
     private static func likeliest(_ logits: [Float]) -> Int {

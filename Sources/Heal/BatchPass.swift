@@ -5,7 +5,7 @@ import Artifacts
 import Models
 import Tensors
 
-struct BatchPass {
+package struct BatchPass {
     let model: ComputeModel
     let teacher: Teacher?
     let rotary: RotaryTables
@@ -13,9 +13,9 @@ struct BatchPass {
     let checkpointsBlocks: Bool
 
     /// Windows that go through the model together.
-    struct Input {
+    package struct Input {
         /// Integers `[windows, tokens]`.
-        let ids: Tensor
+        package let ids: Tensor
         /// int64 `[windows · tokens]`.
         let targets: Tensor
         /// Of every target, float32 `[windows · tokens]`, where they are those of task examples.

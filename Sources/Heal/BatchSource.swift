@@ -41,11 +41,11 @@ package struct BatchSource {
     }
 
     /// What a step learns from.
-    struct Batch {
+    package struct Batch {
         /// This process' share of it, which may be nothing.
-        var inputs: [BatchPass.Input] = []
+        package var inputs: [BatchPass.Input] = []
         /// Targets that count in all of it: of the text, and of answers.
-        let textTargets: Int
+        package let textTargets: Int
         let answerTargets: Int
     }
 

@@ -3,15 +3,15 @@ import Tensors
 import Text
 
 /// Text that is measured on before and after, never learnt from.
-struct HeldOutText {
-    let file: String
+package struct HeldOutText {
+    package let file: String
     /// All of it.
-    let tokens: [Int32]
+    package let tokens: [Int32]
 
     /// Windows of a file that are measured at most: enough for a mean to about 0.3%.
-    static let mostWindows = 32
+    package static let mostWindows = 32
 
-    init(_ path: String, _ tokenizer: Tokenizer) throws {
+    package init(_ path: String, _ tokenizer: Tokenizer) throws {
         file = path
         var stream = try TokenStream(Corpus(path: path), tokenizer)
         var all: [Int32] = []

@@ -4,9 +4,9 @@ import TensorNetworks
 import Tensors
 
 /// Changes master weights step by step.
-package final class Trainer {
+package final class Trainer: Learner {
     package let masters: MasterWeights
-    let settings: TrainingSettings
+    package let settings: TrainingSettings
     /// What the model computes in: bfloat16 on a GPU, float32 on a CPU.
     package let computeType: ElementType
     package let device: Device
@@ -48,19 +48,11 @@ package final class Trainer {
         device == .cpu ? .float32 : .bfloat16
     }
 
-    /// What a step did, still on the device.
-    struct Outcome {
-        /// Sums over the step's targets: next token, divergence, hidden, task.
-        let sums: [Tensor]
-        /// 2-norm of the gradient before it was clipped.
-        let norm: Tensor
-        let textTargets: Int
-        let answerTargets: Int
-    }
-
     /// One step of the optimiser, the same in all processes, each of which brings its share of the batch. Where the
     /// gradient is not finite nothing is changed.
-    func step(_ batch: BatchSource.Batch, learningRate: Double) throws -> Outcome {
+    package func step(
+        _ batch: BatchSource.Batch, learningRate: Double
+    ) throws -> LearningOutcome {
         let pass = try pass()
         var sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
         for input in batch.inputs {
@@ -86,7 +78,7 @@ package final class Trainer {
         sums = Array(together.suffix(sums.count))
         let norm = try withoutGradients { try gradients.totalNorm() }
         try update(gradients, norm: norm, learningRate: learningRate)
-        return Outcome(
+        return LearningOutcome(
             sums: sums, norm: norm, textTargets: batch.textTargets,
             answerTargets: batch.answerTargets)
     }
@@ -129,7 +121,7 @@ package final class Trainer {
     // MARK: Resuming
 
     /// Everything that a later step depends on, by name: masters and moments.
-    var state: [NamedTensor] {
+    package var state: [NamedTensor] {
         masters.trained.map { ("master.\($0.name)", $0.tensor) }
             + zip(groups, optimizers).flatMap { group, optimizer in
                 zip(group, zip(optimizer.means, optimizer.squares)).flatMap { index, moments in
@@ -143,7 +135,7 @@ package final class Trainer {
 
     /// Goes on, in all processes, from the state that process 0 has kept after `steps` steps.
     /// - Parameter kept: `nil` in all others.
-    func resume(after steps: Int, from kept: SafetensorsFile?) throws {
+    package func resume(after steps: Int, from kept: SafetensorsFile?) throws {
         let mine = Dictionary(
             state.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         func tensor(_ name: String) throws -> Tensor {

@@ -27,32 +27,40 @@ package struct TrainingProgress: Sendable {
     package let tokensPerSecond: Double
 }
 
-struct TrainingLoop {
-    let trainer: Trainer
+package struct TrainingLoop {
+    let trainer: any Learner
     var source: BatchSource
     /// Where process 0 keeps states.
     let states: TrainingStates?
     let saving: TrainingSaving
     let processes: ProcessGroup
 
+    package init(
+        _ trainer: any Learner, _ source: BatchSource, states: TrainingStates?,
+        saving: TrainingSaving, processes: ProcessGroup
+    ) {
+        (self.trainer, self.source, self.states) = (trainer, source, states)
+        (self.saving, self.processes) = (saving, processes)
+    }
+
     private struct Pending {
         let step: Int
         let learningRate: Double
-        let outcome: Trainer.Outcome
+        let outcome: LearningOutcome
     }
 
     /// What a run was and did.
-    struct Result {
-        var curve: [HealReport.Point] = []
+    package struct Result {
+        package var curve: [HealReport.Point] = []
         /// Of training, in all runs.
-        var seconds = 0.0
+        package var seconds = 0.0
         /// Tokens and seconds of this run alone, without its first step, in which memory is taken.
-        var measured: (tokens: Int, seconds: Double) = (0, 0)
+        package var measured: (tokens: Int, seconds: Double) = (0, 0)
     }
 
     /// Trains to the last step; whatever ends it early, the steps that are known to be good are kept.
     /// - Parameter tell: throwing from it, in any process, ends the run of all of them between two steps.
-    mutating func run(tell: (TrainingEvent) throws -> Void) throws -> Result {
+    package mutating func run(tell: (TrainingEvent) throws -> Void) throws -> Result {
         var result = Result()
         var done = 0
         if let record = try resume(tell: tell) {

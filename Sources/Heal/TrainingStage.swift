@@ -116,7 +116,7 @@ struct TrainingStage {
             on: place.device)
         let before = try measurementsBefore(held, trainer, source, in: run)
         var loop = TrainingLoop(
-            trainer: trainer, source: source,
+            trainer, source,
             states: run.map { TrainingStates(folder: $0.path) }, saving: place.saving,
             processes: processes)
         let result = try loop.run(tell: tell)
@@ -189,13 +189,9 @@ struct TrainingStage {
     // MARK: Text
 
     private func windows(_ encoder: Tokenizer) throws -> TrainingWindows {
-        let identity = try TokenFile.identity(ofTokenizer: tokenizer)
-        let files = try place.corpus.map { path in
-            try TokenFile.cached(
-                Corpus(path: path), encoder, identity: identity, in: place.cache
-            ) { try tell(.encoding(file: path, bytes: $0)) }
-        }
-        return try TrainingWindows(files, length: settings.window)
+        try TrainingWindows(
+            place.corpus, encoder, folder: tokenizer, length: settings.window, cache: place.cache,
+            tell: tell)
     }
 
     private func overlap(

@@ -6,8 +6,10 @@ import Foundation
 import TensorNetworks
 import Tensors
 
-struct TrainingStates {
+package struct TrainingStates {
     let folder: String
+
+    package init(folder: String) { self.folder = folder }
 
     /// What is known after some steps, beside the tensors.
     struct Record: Codable {

@@ -1,5 +1,6 @@
 import Artifacts
 import Tensors
+import Text
 
 /// The windows that training reads: `length + 1` tokens, the last of one being the first of the next, so
 /// that every token is predicted once in a pass over the text; a file's last partial window is left out.
@@ -22,6 +23,21 @@ package struct TrainingWindows {
         guard count > 0 else {
             throw HealError.textTooShort(files: files.map(\.source), window: length)
         }
+    }
+
+    /// Those of files of text, encoded or found in the cache.
+    /// - Parameter folder: of the tokenizer.
+    package init(
+        _ corpus: [String], _ tokenizer: Tokenizer, folder: String, length: Int, cache: String,
+        tell: (TrainingEvent) throws -> Void
+    ) throws {
+        let identity = try TokenFile.identity(ofTokenizer: folder)
+        let files = try corpus.map { path in
+            try TokenFile.cached(Corpus(path: path), tokenizer, identity: identity, in: cache) {
+                try tell(.encoding(file: path, bytes: $0))
+            }
+        }
+        try self.init(files, length: length)
     }
 
     /// `length + 1` tokens.

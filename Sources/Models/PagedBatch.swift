@@ -75,11 +75,23 @@ extension CausalLanguageModel {
             pieces, cache, kvHeads: configuration.keyValueHeadCount, rotary: rotary, on: device)
     }
 
-    /// Hidden states after the final norm of the batch's tokens at `places`, `[places, hidden]`.
-    package func hiddenStates(_ batch: PagedBatch, at places: [Int]) throws -> Tensor {
+    /// - Parameter tapped: layers.
+    /// - Returns: hidden states after the final norm of the batch's tokens at `places`, `[places, hidden]`; and what enters
+    ///   the layers `tapped`, of all tokens, one beside the other, `[tokens, tapped · hidden]`, `nil` where there are none.
+    package func hiddenStates(
+        _ batch: PagedBatch, at places: [Int], tapping tapped: [Int] = []
+    ) throws -> (states: Tensor, tapped: Tensor?) {
         var x = try ends.embed(batch.ids)
-        for block in blocks { x = try block.forward(x, batch) }
+        var inputs: [Int: Tensor] = [:]
+        for block in blocks {
+            if tapped.contains(block.index) { inputs[block.index] = try x.squeezed(0) }
+            x = try block.forward(x, batch)
+        }
         let wanted = try Tensor(places, shape: [places.count], on: device)
-        return try ends.normalize(x.squeezed(0).selecting(wanted, along: 0))
+        return (
+            try ends.normalize(x.squeezed(0).selecting(wanted, along: 0)),
+            tapped.isEmpty
+                ? nil : try Tensor.concatenated(tapped.compactMap { inputs[$0] }, along: 1)
+        )
     }
 }

@@ -16,6 +16,9 @@ struct GenerateCommand: ParsableCommand {
 
               minima generate Models/tiny "The history of the lighthouse" --max-tokens 60
               minima generate Models/tiny --prompt-file question.txt --temperature 0.8 --top-p 0.95 --seed 7
+
+            With --draft or --speculate several tokens are guessed and checked in one step. The text is the same, token \
+            by token, sampled or not; --show-drafts prints what was guessed right in green.
             """)
 
     @Argument(help: "Folder of the model.", completion: .directory)
@@ -60,6 +63,11 @@ struct GenerateCommand: ParsableCommand {
     )
     var dtype: ComputeType?
 
+    @OptionGroup var speculation: SpeculationOptions
+
+    @Flag(help: "Colour tokens that were guessed right, and say how many they were.")
+    var showDrafts = false
+
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
 
@@ -92,8 +100,9 @@ struct GenerateCommand: ParsableCommand {
             ids = [begin]
         }
         TorchRuntime.keepFreedMemory()
+        let checkpoint = try Checkpoint(self.model)
         let model = try CausalLanguageModel(
-            try Checkpoint(self.model), configuration,
+            checkpoint, configuration,
             as: dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16), on: device)
 
         var options = Generator.Options()
@@ -102,21 +111,30 @@ struct GenerateCommand: ParsableCommand {
         options.stops = stop
         options.endsAtEndOfText = !ignoreEnd
         let start = Date()
-        let generator = Generator(model: model, tokenizer: tokenizer)
+        var generator = Generator(model: model, tokenizer: tokenizer)
+        let (speculation, note) = try speculation.load(for: model, checkpoint)
+        generator.speculation = speculation
+        if !output.quiet { StandardError.note(note) }
+        let colours = showDrafts && !output.json
         if !output.quiet { StandardError.note(try generator.executor().note) }
         let result = try generator.generate(ids, options) { piece in
             try Interruption.check()
             if !output.json { FileHandle.standardOutput.write(Data(piece.utf8)) }
         }
+        _ = colours
         let seconds = Date().timeIntervalSince(start)
         if output.json {
             try output.printJSON(
                 GenerationReport(
                     prompt: text, promptTokens: ids.count, text: result.text, tokens: result.tokens,
                     finishReason: result.finishReason,
-                    tokensPerSecond: Double(result.tokens.count) / seconds, seconds: seconds))
+                    tokensPerSecond: Double(result.tokens.count) / seconds, seconds: seconds,
+                    drafts: result.drafts.map(DraftSummary.init)))
         } else {
             print()
+        }
+        if showDrafts, let drafts = result.drafts {
+            StandardError.note(DraftSummary(drafts).line)
         }
     }
 }
@@ -129,9 +147,10 @@ private struct GenerationReport: Encodable {
     let finishReason: Generator.FinishReason
     let tokensPerSecond: Double
     let seconds: Double
+    let drafts: DraftSummary?
 
     private enum CodingKeys: String, CodingKey {
-        case prompt, text, tokens, seconds
+        case prompt, text, tokens, seconds, drafts
         case promptTokens = "prompt_tokens"
         case finishReason = "finish_reason"
         case tokensPerSecond = "tokens_per_second"

@@ -24,7 +24,7 @@ struct Minima: ParsableCommand {
         subcommands: [
             InspectCommand.self, AnalyzeCommand.self, PlanCommand.self, CompressCommand.self,
             QuantizeCommand.self,
-            HealCommand.self, PretrainCommand.self,
+            HealCommand.self, PretrainCommand.self, DraftCommand.self,
             EvaluateCommand.self, CompareCommand.self, ReportCommand.self, PredictorCommand.self,
             GenerateCommand.self, ServeCommand.self, RunCommand.self, ExportCommand.self,
             BenchCommand.self,

@@ -46,20 +46,27 @@ private struct HashModel {
         }
     }
 
-    mutating func run(_ step: Scheduler.Step) -> [RequestID: Int32] {
+    mutating func run(_ step: Scheduler.Step) -> [RequestID: [Int32]] {
         transfer(step)
         // All of a step's reads see what was written before it and by the item itself.
-        var (predicted, written) = ([RequestID: Int32](), [Int: UInt64]())
+        var (predicted, written) = ([RequestID: [Int32]](), [Int: UInt64]())
         for item in step.items {
             func place(_ position: Int) -> Int {
                 item.blocks[position / blockTokens] * blockTokens + position % blockTokens
             }
             var state = item.start == 0 ? 0 : memory[place(item.start - 1), default: 1]
+            var isRight = true
             for (offset, token) in item.tokens.enumerated() {
+                if offset > item.tokens.count - 1 - item.drafted {
+                    isRight = isRight && predicted[item.request]?.last == token
+                }
                 state = Self.state(state, token)
                 written[place(item.start + offset)] = state
+                let isPredicted = offset >= item.tokens.count - item.predictedRows
+                if isPredicted, isRight {
+                    predicted[item.request, default: []].append(Self.prediction(state))
+                }
             }
-            if item.predicts { predicted[item.request] = Self.prediction(state) }
         }
         memory.merge(written) { $1 }
         return predicted
@@ -100,8 +107,25 @@ struct SchedulerTests {
         }
     }
 
+    /// Guesses that are right for some tokens, for requests that may run or not.
+    private func drafts(
+        _ random: inout RandomSource, _ wishes: [Wish], _ answers: [RequestID: [Int32]]
+    ) -> [RequestID: [Int32]] {
+        var drafts: [RequestID: [Int32]] = [:]
+        for wish in wishes where Bool.random(using: &random) {
+            let known = answers[wish.id, default: []].count
+            let count = Int.random(in: 0...6, using: &random)
+            var draft = Array(HashModel.answer(to: wish.prompt, known + count).suffix(count))
+            if !draft.isEmpty, Bool.random(using: &random) {
+                draft[Int.random(in: draft.indices, using: &random)] = 6
+            }
+            drafts[wish.id] = draft
+        }
+        return drafts
+    }
+
     @Test(
-        "whatever comes and goes, every request gets what it would get alone, and every block comes back",
+        "whatever comes and goes, every request gets what it would get alone, drafts or not, and every block comes back",
         arguments: 0..<60, [0, 5, 100])
     func traces(seed: Int, spill: Int) throws {
         var random = RandomSource(seed: UInt64(seed))
@@ -118,14 +142,15 @@ struct SchedulerTests {
         var answers: [RequestID: [Int32]] = [:]
         var done: Set<RequestID> = []
         var accepted: Set<RequestID> = []
-        var step = 0
+        var (step, mostAtOnce) = (0, 0)
         while step < 60 || !scheduler.isIdle {
             for wish in wishes where wish.arrival == step {
                 try scheduler.add(wish.id, prompt: wish.prompt, generated: wish.count)
                 accepted.insert(wish.id)
             }
             for wish in wishes where wish.cancelled == step { scheduler.remove(wish.id) }
-            if let planned = scheduler.next() {
+            let drafts = seed % 3 == 0 ? [:] : drafts(&random, wishes, answers)
+            if let planned = scheduler.next(drafts: drafts) {
                 #expect(planned.tokens <= limits.stepTokens)
                 #expect(planned.items.count <= limits.requests)
                 #expect(planned.saved.isEmpty || planned.restored.isEmpty)
@@ -146,7 +171,8 @@ struct SchedulerTests {
                     scheduler.abandon()
                 } else {
                     let predicted = model.run(planned)
-                    for (id, token) in predicted { answers[id, default: []].append(token) }
+                    for (id, tokens) in predicted { answers[id, default: []] += tokens }
+                    mostAtOnce = max(mostAtOnce, predicted.values.map(\.count).max() ?? 0)
                     done.formUnion(scheduler.finish(predicted))
                 }
             } else {
@@ -163,6 +189,8 @@ struct SchedulerTests {
                 #expect(done.contains(wish.id) && answer.count == wish.count)
             }
         }
+        if seed % 3 == 0 { #expect(mostAtOnce == 1) }
+        if seed == 1 { #expect(mostAtOnce > 3, "drafts bring several tokens a step") }
         #expect(scheduler.pool.inUse == 0)
         #expect(scheduler.pool.available == blocks)
         #expect(scheduler.freePlacesCount == spill)
@@ -181,7 +209,7 @@ struct SchedulerTests {
             var computed = 0
             while let step = scheduler.next() {
                 computed += step.tokens
-                let predicting = step.items.filter(\.predicts).map { ($0.request, Int32(1)) }
+                let predicting = step.items.filter(\.predicts).map { ($0.request, [Int32(1)]) }
                 _ = scheduler.finish(Dictionary(uniqueKeysWithValues: predicting))
             }
             return (computed, scheduler.counts)
@@ -203,7 +231,7 @@ struct SchedulerTests {
         let read = scheduler.next()
         let first = try #require(read)
         #expect(first.tokens == 12)
-        #expect(scheduler.finish([RequestID(1): 5]) == [RequestID(1)])
+        #expect(scheduler.finish([RequestID(1): [5]]) == [RequestID(1)])
         try scheduler.add(RequestID(2), prompt: prompt, generated: 1)
         let again = scheduler.next()
         let second = try #require(again)
@@ -211,7 +239,7 @@ struct SchedulerTests {
         #expect(Array(second.items[0].blocks.prefix(2)) == Array(first.items[0].blocks.prefix(2)))
         #expect(scheduler.counts.cacheHits == 8)
         // Another beginning finds nothing, though the blocks behind it are the same.
-        _ = scheduler.finish([RequestID(2): 5])
+        _ = scheduler.finish([RequestID(2): [5]])
         try scheduler.add(RequestID(3), prompt: [9] + prompt.dropFirst(), generated: 1)
         #expect(scheduler.next()?.items[0].start == 0)
     }
@@ -223,15 +251,15 @@ struct SchedulerTests {
         var scheduler = Scheduler(blocks: 100, blockTokens: 8, limits: limits)
         try scheduler.add(RequestID(1), prompt: [1, 2], generated: 50)
         _ = scheduler.next()
-        _ = scheduler.finish([RequestID(1): 3])
+        _ = scheduler.finish([RequestID(1): [3]])
         try scheduler.add(RequestID(2), prompt: Array(repeating: 1, count: 200), generated: 1)
         var steps = 0
         while let step = scheduler.next(), step.items.contains(where: { $0.request.number == 2 }) {
             #expect(step.items.first?.request == RequestID(1), "the one that decodes comes first")
             #expect(step.items.last.map { $0.tokens.count <= 16 } == true)
             steps += 1
-            var predicted = [RequestID(1): Int32(1)]
-            if step.items.last?.predicts == true { predicted[RequestID(2)] = 1 }
+            var predicted = [RequestID(1): [Int32(1)]]
+            if step.items.last?.predicts == true { predicted[RequestID(2)] = [1] }
             _ = scheduler.finish(predicted)
         }
         #expect(steps == 13)

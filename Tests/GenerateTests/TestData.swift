@@ -17,6 +17,12 @@ enum TestData {
         data + "/models/stories260K/golden_greedy.json", variable: "MINIMA_DATA",
         required: "MINIMA_REQUIRE_DATA")
 
+    /// What `make reference` made of drafts.
+    static let drafts = "\(root)/.build/reference/drafts"
+    static let hasDrafts = available(
+        drafts + "/authors.json", variable: "MINIMA_REFERENCE", required: "MINIMA_REQUIRE_REFERENCE"
+    )
+
     /// The model that is part of the repository.
     static let tiny = "\(root)/Models/tiny"
 

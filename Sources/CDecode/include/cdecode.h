@@ -48,7 +48,7 @@ void cd_swiglu(cd_pool *, float *x, const float *up, int64_t count);
 // x ← x + y
 void cd_add(cd_pool *, float *x, const float *y, int64_t count);
 
-// One new token of each of several sequences: normalises queries and keys (where there are weights), turns them,
+// New tokens of several sequences, of one sequence perhaps several at positions that follow one another: normalises queries and keys (where there are weights), turns them,
 // remembers key and value, and attends. Caches are [blocks, kvHeads, blockTokens, headDim].
 typedef struct {
     int64_t heads, kv_heads, head_dim, block_tokens;

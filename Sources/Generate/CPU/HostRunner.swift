@@ -14,25 +14,32 @@ package final class HostRunner: StepRunner {
     private let prompts: ModelRunner
     private let activations = Scratch()
     private let scratch = Scratch()
+    /// Layers whose inputs a draft model reads.
+    private let tapped: [Int]
+    private var features: [RequestID: Tensor] = [:]
 
     package init(
         _ host: HostModel, blocks: Int, blockTokens: Int = 64, spill: Int = 0,
-        noise: UInt64? = nil
+        noise: UInt64? = nil, tapping tapped: [Int] = []
     ) throws {
         self.host = host
+        self.tapped = tapped
         cache = try PagedCache(
             host.model.configuration, blocks: blocks, blockTokens: blockTokens, as: .float32,
             on: .cpu, noise: noise)
         self.spill = try SpillMemory(of: cache, blocks: spill)
-        prompts = ModelRunner(host.model, cache)
+        prompts = ModelRunner(host.model, cache, tapping: tapped)
     }
 
     package var blocks: Int { cache.blocks }
     package var blockTokens: Int { cache.blockTokens }
     package var spillBlocks: Int { spill.blocks }
 
+    package func features(of request: RequestID) -> Tensor? { features[request] }
+
     package func logits(of step: Scheduler.Step) throws -> Tensor {
         try spill.transfer(for: step)
+        features = [:]
         let vocabulary = host.head.rows
         func rows(_ values: [Float]) -> [ArraySlice<Float>] {
             stride(from: 0, to: values.count, by: vocabulary).map {
@@ -41,28 +48,44 @@ package final class HostRunner: StepRunner {
         }
         let found = try step.rows(
             read: { items in
-                try rows(
-                    prompts.logits(of: .init(items: items, preempted: []))
-                        .elements(as: Float.self))
+                let logits = try prompts.logits(of: .init(items: items, preempted: []))
+                for item in items { features[item.request] = prompts.features(of: item.request) }
+                return try rows(logits.elements(as: Float.self))
             }, decode: { try rows(decode($0)) })
         return try Tensor(found.flatMap { $0 }, shape: [found.count, vocabulary])
     }
 
-    /// Logits behind one token of each item, `[items, vocabulary]`.
+    /// Logits behind the tokens of each item, `[tokens, vocabulary]`: a drafted token is computed as any other, so that
+    /// its bits are those that it would have alone.
     private func decode(_ items: [Scheduler.Item]) throws -> [Float] {
         let configuration = host.model.configuration
-        let (batch, hidden) = (items.count, configuration.hiddenSize)
+        let tokens = items.flatMap(\.tokens)
+        let (batch, hidden) = (tokens.count, configuration.hiddenSize)
         let width = HostBlock.Activations.width(configuration)
         let a = HostBlock.Activations(
             activations.reserve(batch * width), configuration, batch: batch)
-        for (row, item) in items.enumerated() {
-            host.embedding.copyRow(Int(item.tokens[0]), to: a.x + row * hidden)
+        for (row, token) in tokens.enumerated() {
+            host.embedding.copyRow(Int(token), to: a.x + row * hidden)
         }
+        var inputs: [Int: Tensor] = [:]
         try withSequences(items) { sequences in
             for (layer, block) in host.blocks.enumerated() {
+                if tapped.contains(layer) {
+                    inputs[layer] = try Tensor(
+                        Array(UnsafeBufferPointer(start: a.x, count: batch * hidden)),
+                        shape: [batch, hidden])
+                }
                 try withMemory(of: layer) { memory in
                     try block.run(a, sequences, memory, host.pool, scratch)
                 }
+            }
+        }
+        if !tapped.isEmpty {
+            let all = try Tensor.concatenated(tapped.compactMap { inputs[$0] }, along: 1)
+            var offset = 0
+            for item in items {
+                features[item.request] = try all.narrowed(0, offset..<offset + item.tokens.count)
+                offset += item.tokens.count
             }
         }
         cd_rms_norm(
@@ -76,11 +99,11 @@ package final class HostRunner: StepRunner {
         }
     }
 
-    /// Lends the items' blocks, and the angles of their positions, to C.
+    /// Lends each token's blocks, and the angles of its position, to C.
     private func withSequences(
         _ items: [Scheduler.Item], _ body: ([cd_sequence]) throws -> Void
     ) throws {
-        let angles = try host.model.rotary.angles(at: items.map(\.start))
+        let angles = try host.model.rotary.angles(at: items.flatMap { $0.start..<$0.end })
         let cosines = try angles.cosines.elements(as: Float.self)
         let sines = try angles.sines.elements(as: Float.self)
         let half = host.model.configuration.headDim / 2
@@ -88,14 +111,17 @@ package final class HostRunner: StepRunner {
         try blocks.withUnsafeBufferPointer { blocks in
             try cosines.withUnsafeBufferPointer { cosines in
                 try sines.withUnsafeBufferPointer { sines in
-                    var first = 0
-                    let sequences = items.enumerated().map { index, item in
+                    var (first, row) = (0, 0)
+                    let sequences = items.flatMap { item in
                         defer { first += item.blocks.count }
-                        return cd_sequence(
-                            blocks: blocks.baseAddress.map { $0 + first },
-                            position: Int64(item.start),
-                            cosines: cosines.baseAddress.map { $0 + index * half },
-                            sines: sines.baseAddress.map { $0 + index * half })
+                        return (item.start..<item.end).map { position in
+                            defer { row += 1 }
+                            return cd_sequence(
+                                blocks: blocks.baseAddress.map { $0 + first },
+                                position: Int64(position),
+                                cosines: cosines.baseAddress.map { $0 + row * half },
+                                sines: sines.baseAddress.map { $0 + row * half })
+                        }
                     }
                     try body(sequences)
                 }

@@ -14,6 +14,8 @@ package final class DeviceRunner: StepRunner {
     private let spill: SpillMemory
     private let prompts: DevicePrompt
     private let sampler: DeviceSampler
+    /// Layers whose inputs a draft model reads.
+    private let tapped: [Int]
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
@@ -30,9 +32,10 @@ package final class DeviceRunner: StepRunner {
 
     package init(
         _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, spill: Int = 0,
-        noise: UInt64? = nil
+        noise: UInt64? = nil, tapping tapped: [Int] = []
     ) throws {
         self.device = device
+        self.tapped = tapped
         let configuration = device.model.configuration
         cache = try PagedCache(
             configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: type,

@@ -1,6 +1,11 @@
 // Requests in, pieces of text out. One step after the other: the scheduler says what to compute, the runner computes it,
 // each request draws its token with a sampler of its own and takes what is certain of its text. Whoever owns the engine
 // calls it from one thread.
+//
+// With a drafter a step may bring a request several tokens. Each is drawn as it would be without: by the request's own chance,
+// from the model's prediction behind the tokens before it. A drafted token stands if it is the one that is drawn, so the text
+// is the same, token by token, with any drafter and with none; that the model's distribution is unchanged follows (coupling by
+// common randomness, Daliri et al. 2024, arXiv 2408.07978).
 import Artifacts
 import Models
 import Tensors
@@ -70,12 +75,24 @@ package final class Engine {
     private var lastID = 0
     /// Tokens that went through the model in the last step.
     package private(set) var stepTokens = 0
+    private let drafter: (any Drafter)?
+    private var length: DraftLength
+    /// What may follow the tokens of requests that decode.
+    private var drafts: [RequestID: [Int32]] = [:]
+    package private(set) var draftCounts = DraftCounts()
+    /// Why the last step brought no draft, where that failed.
+    package private(set) var draftFault: String?
 
+    /// - Parameters:
+    ///   - drafter: reads what `runner` leaves.
+    ///   - draftLength: tokens of a draft; `nil`: as many as pay, by what is measured.
     package init(
         _ runner: any StepRunner, _ configuration: ModelConfiguration, tokenizer: Tokenizer,
-        limits: Scheduler.Limits = .init()
+        limits: Scheduler.Limits = .init(), drafter: (any Drafter)? = nil, draftLength: Int? = nil
     ) {
         (self.runner, self.configuration, self.tokenizer) = (runner, configuration, tokenizer)
+        self.drafter = drafter
+        length = DraftLength(limit: drafter?.limit ?? 0, fixed: draftLength)
         scheduler = Scheduler(
             blocks: runner.blocks, blockTokens: runner.blockTokens, limits: limits,
             spill: runner.spillBlocks)
@@ -120,61 +137,136 @@ package final class Engine {
 
     /// Forgets a request; its blocks are free for the next step.
     package func cancel(_ id: RequestID) {
-        scheduler.remove(id)
+        forget(id)
         answers[id] = nil
+    }
+
+    private func forget(_ id: RequestID) {
+        scheduler.remove(id)
+        drafts[id] = nil
+        drafter?.end(id)
     }
 
     /// Computes one step. What fails in it fails the requests that were part of it, and no others.
     package func step() -> [Event] {
-        guard let step = scheduler.next() else { return [] }
+        guard let step = scheduler.next(drafts: drafts) else { return [] }
         stepTokens = step.tokens
+        drafts = [:]
+        let start = ContinuousClock.now
         var events: [Event] = []
         for item in step.items where answers[item.request]?.isStarted == false {
             answers[item.request]?.isStarted = true
             events.append(.started(item.request))
         }
-        let predictions: [RequestID: Prediction]
+        let predictions: [RequestID: [Prediction]]
         do {
             predictions = try self.predictions(of: step)
         } catch {
             scheduler.abandon()
             return events + step.items.map { fail($0.request, error) }
         }
-        var predicted: [RequestID: Int32] = [:]
-        for (id, prediction) in predictions.sorted(by: { $0.key < $1.key }) {
+        let computed = ContinuousClock.now
+        var predicted: [RequestID: [Int32]] = [:]
+        for item in step.items where item.predicts && answers[item.request] != nil {
+            guard let predictions = predictions[item.request] else { continue }
             do {
-                guard let (token, logprobs) = try answers[id]?.choose(prediction) else { continue }
-                if answers[id]?.endTokens.contains(token) == true {
-                    events += finish(id, .stop)
-                    continue
-                }
-                if let logprobs { events.append(.logprobs(id, logprobs)) }
-                predicted[id] = Int32(token)
-                guard let piece = try answers[id]?.admit(token), let answer = answers[id] else {
-                    continue
-                }
-                if !piece.isEmpty { events.append(.text(id, piece, tokens: answer.tokens.count)) }
-                if answer.scanner.isStopped || answer.sampler.isComplete {
-                    events += finish(id, .stop)
-                }
+                try take(predictions, item, &predicted, &events)
             } catch {
-                events.append(fail(id, error))
+                events.append(fail(item.request, error))
             }
         }
         for id in scheduler.finish(predicted) { events += finish(id, .length) }
+        draft(behind: step, computing: computed - start)
         return events
     }
 
-    /// What is said of each request whose next token is wanted.
-    private func predictions(of step: Scheduler.Step) throws -> [RequestID: Prediction] {
-        let wanted = step.items.filter(\.predicts).map(\.request)
-        let predictions = try runner.predictions(
-            of: step, wanted.map { answers[$0]?.sampler.choice })
-        return Dictionary(uniqueKeysWithValues: zip(wanted, predictions))
+    /// Gives a request its next tokens: one, and as many more as its draft was right.
+    private func take(
+        _ predictions: [Prediction], _ item: Scheduler.Item,
+        _ predicted: inout [RequestID: [Int32]], _ events: inout [Event]
+    ) throws {
+        let (id, draft) = (item.request, Array(item.draft))
+        defer {
+            if !draft.isEmpty {
+                let accepted = zip(draft, predicted[id] ?? []).prefix { $0 == $1 }.count
+                draftCounts.count(drafted: draft.count, accepted: accepted)
+                length.learn(drafted: draft.count, accepted: accepted)
+            }
+        }
+        for (row, prediction) in predictions.enumerated() {
+            guard let (token, logprobs) = try answers[id]?.choose(prediction) else { return }
+            if answers[id]?.endTokens.contains(token) == true {
+                events += finish(id, .stop)
+                return
+            }
+            if let logprobs { events.append(.logprobs(id, logprobs)) }
+            predicted[id, default: []].append(Int32(token))
+            guard let piece = try answers[id]?.admit(token), let answer = answers[id] else {
+                return
+            }
+            if !piece.isEmpty { events.append(.text(id, piece, tokens: answer.tokens.count)) }
+            if answer.scanner.isStopped || answer.sampler.isComplete {
+                events += finish(id, .stop)
+                return
+            }
+            guard row < draft.count, draft[row] == token else { return }
+        }
+    }
+
+    /// What is said of the next tokens of each request whose next token is wanted.
+    private func predictions(of step: Scheduler.Step) throws -> [RequestID: [Prediction]] {
+        let wanted = step.items.filter(\.predicts)
+        let choices = wanted.flatMap { item -> [TokenChoice?] in
+            guard let sampler = answers[item.request]?.sampler else {
+                return Array(repeating: nil, count: item.predictedRows)
+            }
+            return sampler.choices(assuming: item.draft.map(Int.init))
+        }
+        var rest = try runner.predictions(of: step, choices)[...]
+        return Dictionary(
+            uniqueKeysWithValues: wanted.map { item in
+                defer { rest = rest.dropFirst(item.predictedRows) }
+                return (item.request, Array(rest.prefix(item.predictedRows)))
+            })
+    }
+
+    /// Asks for the drafts of the next step. Where that fails the text goes on without.
+    private func draft(behind step: Scheduler.Step, computing: Duration) {
+        guard let drafter else { return }
+        let decoding = step.items.filter { $0.decodes && $0.predicts }
+        if decoding.count == step.items.count {
+            length.learn(
+                sequences: decoding.count, rows: step.tokens, seconds: computing.inSeconds)
+        }
+        let wanted = length.wanted(sequences: scheduler.runningCount)
+        guard wanted > 0 else { return }
+        var turns: [DraftTurn] = []
+        for (index, item) in step.items.enumerated() {
+            scheduler.reserve(wanted, for: item.request)
+            guard let tokens = scheduler.tokens(of: item.request),
+                let states = scheduler.states(of: item.request),
+                let sampler = answers[item.request]?.sampler
+            else { continue }
+            let count = tokens.count == states.computed + 1 ? wanted : 0
+            turns.append(
+                DraftTurn(
+                    request: item.request, item: index, kept: states.computed - item.start,
+                    tokens: tokens, blocks: states.blocks, wanted: count,
+                    choices: sampler.choices(count)))
+        }
+        guard !turns.isEmpty else { return }
+        let start = ContinuousClock.now
+        do {
+            drafts = try drafter.draft(behind: step, turns)
+            draftFault = nil
+        } catch {
+            draftFault = "\(error)"
+        }
+        length.learn(drafted: wanted, seconds: (ContinuousClock.now - start).inSeconds)
     }
 
     private func finish(_ id: RequestID, _ reason: Generator.FinishReason) -> [Event] {
-        scheduler.remove(id)
+        forget(id)
         guard var answer = answers.removeValue(forKey: id) else { return [] }
         let rest = answer.finish()
         return (rest.isEmpty ? [] : [.text(id, rest, tokens: answer.tokens.count)]) + [
@@ -185,8 +277,14 @@ package final class Engine {
     }
 
     private func fail(_ id: RequestID, _ error: any Error) -> Event {
-        scheduler.remove(id)
+        forget(id)
         answers[id] = nil
         return .failed(id, error)
+    }
+}
+
+extension Duration {
+    fileprivate var inSeconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) * 1e-18
     }
 }

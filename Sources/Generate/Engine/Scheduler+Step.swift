@@ -24,16 +24,24 @@ extension Scheduler {
         package let blocks: [BlockPool.Block]
         /// Whether the last token's prediction is wanted: all of the request's tokens are known to the model then.
         package let predicts: Bool
+        /// How many of the tokens, the last ones, are a draft: what is predicted behind the token before them and behind
+        /// each of them says how far they are right.
+        package let drafted: Int
 
         package init(
             request: RequestID, tokens: [Int32], start: Int, blocks: [BlockPool.Block],
-            predicts: Bool
+            predicts: Bool, drafted: Int = 0
         ) {
             (self.request, self.tokens, self.start) = (request, tokens, start)
-            (self.blocks, self.predicts) = (blocks, predicts)
+            (self.blocks, self.predicts, self.drafted) = (blocks, predicts, drafted)
         }
 
         package var end: Int { start + tokens.count }
+        /// Tokens, the last ones, behind which predictions are wanted.
+        package var predictedRows: Int { predicts ? drafted + 1 : 0 }
+        /// Whether it is one token that decodes, and perhaps its draft: no piece of a prompt.
+        package var decodes: Bool { tokens.count == drafted + 1 }
+        package var draft: ArraySlice<Int32> { tokens.suffix(drafted) }
     }
 
     /// A block of the cache, and the place on the host that holds its copy.
@@ -59,6 +67,7 @@ extension Scheduler {
         }
 
         package var tokens: Int { items.reduce(0) { $0 + $1.tokens.count } }
+        package var predictedRows: Int { items.reduce(0) { $0 + $1.predictedRows } }
     }
 
     /// What happened since the scheduler was made.

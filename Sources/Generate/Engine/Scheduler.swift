@@ -6,6 +6,10 @@
 // admitted in the order of their arrival and, when blocks run out, put back in the opposite order: their tokens are kept,
 // their blocks are not, and what is still cached of them is found again. Where the host has room for them (`spill`), their
 // states are copied there first, and come back by a copy instead of being computed again.
+//
+// A request that decodes may bring a draft of its next tokens (speculative decoding, Leviathan et al. 2023, arXiv
+// 2211.17192): as many of them as tokens and blocks are left for go through the model with its own, and as many as were right
+// are kept. A draft gets what is left when everything else has its place in the step.
 
 /// Requests that wait and that run, and the blocks they hold.
 package struct Scheduler {
@@ -35,7 +39,7 @@ package struct Scheduler {
     /// In the order of admission.
     private var running: [Request] = []
     /// Of the step that is being computed.
-    private var underway: [RequestID: Int] = [:]
+    private var underway: [RequestID: Item] = [:]
     /// Copies of that step, which are not there before it was computed: requests whose blocks are saved, and what those whose
     /// blocks are restored had of their own.
     private var saving: [RequestID: [Transfer]] = [:]
@@ -94,7 +98,8 @@ package struct Scheduler {
     // MARK: Steps
 
     /// What to compute next; `nil` where there is nothing. Call `finish` before the next one.
-    package mutating func next() -> Step? {
+    /// - Parameter drafts: what may follow the tokens of some requests.
+    package mutating func next(drafts: [RequestID: [Int32]] = [:]) -> Step? {
         precondition(underway.isEmpty, "one step at a time")
         var (items, preempted) = ([Item](), [RequestID]())
         var budget: Int { limits.stepTokens - items.reduce(0) { $0 + $1.tokens.count } }
@@ -117,11 +122,12 @@ package struct Scheduler {
                 schedule(id, share(of: request, budget, isAlone: isAlone), into: &items)
             }
         }
+        if preempted.isEmpty { addDrafts(drafts, budget, to: &items) }
         guard !items.isEmpty else {
             precondition(isIdle, "every request that was accepted can be computed alone")
             return nil
         }
-        for item in items { underway[item.request] = item.end }
+        for item in items { underway[item.request] = item }
         func transfers(_ lists: some Sequence<[Transfer]>) -> [Transfer] {
             lists.joined().sorted { $0.block < $1.block }
         }
@@ -131,18 +137,24 @@ package struct Scheduler {
     }
 
     /// Says that the step was computed.
-    /// - Parameter predicted: the next token of every request whose item predicted one.
+    /// - Parameter predicted: the next tokens of every request whose item predicted some: those of its draft that were
+    ///   right, and one behind them.
     /// - Returns: requests that have all the tokens they may have; they are removed.
-    package mutating func finish(_ predicted: [RequestID: Int32]) -> [RequestID] {
+    package mutating func finish(_ predicted: [RequestID: [Int32]]) -> [RequestID] {
         var done: [RequestID] = []
-        for (id, end) in underway.sorted(by: { $0.key < $1.key }) {
+        for (id, item) in underway.sorted(by: { $0.key < $1.key }) {
             guard let index = running.firstIndex(where: { $0.id == id }) else { continue }
-            running[index].computed = end
-            rememberBlocks(of: index)
-            guard let token = predicted[id] else { continue }
+            let tokens = predicted[id] ?? []
+            precondition(tokens.count <= item.predictedRows, "a token for each prediction at most")
             precondition(
-                running[index].remaining == 0, "a token is predicted when all before it are known")
-            running[index].tokens.append(token)
+                item.draft.starts(with: tokens.dropLast()), "what is kept of a draft was right")
+            running[index].tokens += tokens
+            // States of drafted tokens that were wrong are written again.
+            running[index].computed = item.end - item.drafted + max(0, tokens.count - 1)
+            rememberBlocks(of: index)
+            guard !tokens.isEmpty else { continue }
+            precondition(
+                running[index].remaining == 1, "a token is predicted when all before it are known")
             if running[index].tokens.count >= running[index].limit { done.append(id) }
         }
         endStep()
@@ -164,6 +176,47 @@ package struct Scheduler {
     }
 
     private mutating func endStep() { (underway, saving, restoring) = ([:], [:], [:]) }
+
+    /// Tokens of a request that runs, prompt and what was generated; `nil` where it does not.
+    package func tokens(of id: RequestID) -> [Int32]? { running.first { $0.id == id }?.tokens }
+
+    /// Tokens whose states are in the blocks of a request that runs, and the blocks.
+    package func states(of id: RequestID) -> (computed: Int, blocks: [BlockPool.Block])? {
+        running.first { $0.id == id }.map { ($0.computed, $0.blocks) }
+    }
+
+    /// Takes the blocks of tokens that a request is going to have, if nobody else has to give way, so that a draft model has
+    /// where to keep its states.
+    /// - Parameter count: of tokens behind those that are computed.
+    package mutating func reserve(_ count: Int, for id: RequestID) {
+        guard let index = running.firstIndex(where: { $0.id == id }) else { return }
+        // The last token that it may have is never computed with.
+        let most = running[index].limit - 1 - running[index].computed
+        _ = grow(index, by: max(0, min(count, most)))
+    }
+
+    /// Lengthens items by what their requests have drafted, as far as tokens and blocks are left.
+    private mutating func addDrafts(
+        _ drafts: [RequestID: [Int32]], _ budget: Int, to items: inout [Item]
+    ) {
+        var budget = budget
+        for place in items.indices {
+            let item = items[place]
+            guard item.predicts, item.tokens.count == 1, let draft = drafts[item.request],
+                let index = running.firstIndex(where: { $0.id == item.request })
+            else { continue }
+            // The last token that it may have is never computed with.
+            let room = running[index].limit - running[index].tokens.count - 1
+            let count = min(draft.count, room, budget)
+            guard count > 0, grow(index, by: 1 + count) else { continue }
+            budget -= count
+            items[place] = Item(
+                request: item.request, tokens: item.tokens + draft.prefix(count),
+                start: item.start,
+                blocks: Array(running[index].blocks.prefix(blocks(for: item.end + count))),
+                predicts: true, drafted: count)
+        }
+    }
 
     // MARK: Blocks
 

@@ -10,10 +10,14 @@ package protocol StepRunner: AnyObject {
     var spillBlocks: Int { get }
 
     /// Copies what the step has to be saved and restored, then computes it.
-    /// - Returns: logits `[predictions, vocabulary]` of the items that predict, in their order.
+    /// - Returns: logits `[predictedRows, vocabulary]` behind the tokens of the items, in their order.
     func logits(of step: Scheduler.Step) throws -> Tensor
 
-    /// What is said of the next token of each item that predicts, in their order.
+    /// What a draft model reads of the step that was computed last: for each token of a request's item what entered the
+    /// layers that the runner was asked to look at, one beside the other, `[tokens, layers · hidden]`.
+    func features(of request: RequestID) throws -> Tensor?
+
+    /// What is said of the token behind each row that predicts, in their order.
     /// - Parameter choices: how each is chosen; logits are wanted where that is `nil`, and may come where it is not.
     func predictions(of step: Scheduler.Step, _ choices: [TokenChoice?]) throws -> [Prediction]
 }
@@ -28,6 +32,8 @@ package enum Prediction {
 
 extension StepRunner {
     package var spillBlocks: Int { 0 }
+
+    package func features(of request: RequestID) throws -> Tensor? { nil }
 
     /// Where the likeliest token is all that is asked for, logits stay where they are; a choice that depends on more is the
     /// host's.
@@ -69,21 +75,27 @@ package final class ModelRunner: StepRunner {
     private let model: CausalLanguageModel
     private let cache: PagedCache
     private let spill: SpillMemory?
+    /// Layers whose inputs a draft model reads.
+    private let tapped: [Int]
+    private var features: [RequestID: Tensor] = [:]
 
     package convenience init(
         _ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64,
         as type: ElementType? = nil,
-        spill: Int = 0, noise: UInt64? = nil
+        spill: Int = 0, noise: UInt64? = nil, tapping tapped: [Int] = []
     ) throws {
         let cache = try PagedCache(
             model.configuration, blocks: blocks, blockTokens: blockTokens,
             as: type ?? model.ends.embedding.elementType, on: model.device, noise: noise)
-        self.init(model, cache, spill: try SpillMemory(of: cache, blocks: spill))
+        self.init(model, cache, spill: try SpillMemory(of: cache, blocks: spill), tapping: tapped)
     }
 
     /// - Parameter spill: `nil` where another runner of the same cache has it.
-    init(_ model: CausalLanguageModel, _ cache: PagedCache, spill: SpillMemory? = nil) {
-        (self.model, self.cache, self.spill) = (model, cache, spill)
+    init(
+        _ model: CausalLanguageModel, _ cache: PagedCache, spill: SpillMemory? = nil,
+        tapping tapped: [Int] = []
+    ) {
+        (self.model, self.cache, self.spill, self.tapped) = (model, cache, spill, tapped)
     }
 
     package var blocks: Int { cache.blocks }
@@ -99,11 +111,23 @@ package final class ModelRunner: StepRunner {
             var (places, offset) = ([Int](), 0)
             for item in step.items {
                 offset += item.tokens.count
-                if item.predicts { places.append(offset - 1) }
+                places += offset - item.predictedRows..<offset
             }
-            return try model.ends.project(model.hiddenStates(batch, at: places))
+            let found = try model.hiddenStates(batch, at: places, tapping: tapped)
+            features = [:]
+            if let tapped = found.tapped {
+                var offset = 0
+                for item in step.items {
+                    features[item.request] = try tapped.narrowed(
+                        0, offset..<offset + item.tokens.count)
+                    offset += item.tokens.count
+                }
+            }
+            return try model.ends.project(found.states)
         }
     }
+
+    package func features(of request: RequestID) -> Tensor? { features[request] }
 }
 
 extension SpillMemory {

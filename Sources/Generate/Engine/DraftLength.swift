@@ -1,0 +1,99 @@
+// How many tokens to draft. A step with k drafted tokens brings 1 + Σ_{i ≤ k} Π_{j ≤ i} a_j of them on average, with a_j the share
+// of drafts whose j-th token was right when all before it were; it takes what computing k + 1 tokens of every sequence takes,
+// and drafting them. All of that is measured while text is made, and the k with the most tokens per second is taken: 0, too,
+// where many sequences keep the machine busy without drafts.
+
+/// Chooses the length of drafts.
+package struct DraftLength: Sendable {
+    private let limit: Int
+    private let fixed: Int?
+    /// Decaying counts by position: drafts that came as far, and those that were right there.
+    private var tried: [Double]
+    private var right: [Double]
+    /// Seconds of a step by its load and its length, and of drafting by the length: decaying means.
+    private var steps: [Load: Double] = [:]
+    private var drafting: [Int: Double] = [:]
+    /// How often a length was asked for at a load that it is not known of: drafters may have less to say.
+    private var asked: [Load: Int] = [:]
+    private var count = 0
+
+    private struct Load: Hashable {
+        /// log₂ of the sequences, rounded up.
+        let sequences: Int
+        let length: Int
+    }
+
+    /// Of the drafts that were counted, those of the past count so much less with each new one.
+    private static let decay = 0.98
+    /// Every so many steps another length is tried, so that its time is known and its share of right tokens too.
+    private static let exploring = 64
+
+    /// - Parameters:
+    ///   - limit: the longest draft.
+    ///   - fixed: the length, whatever is measured.
+    package init(limit: Int, fixed: Int? = nil) {
+        self.limit = limit
+        self.fixed = fixed.map { min($0, limit) }
+        // As if each position had been right two times of three.
+        tried = Array(repeating: 3, count: limit)
+        right = Array(repeating: 2, count: limit)
+    }
+
+    /// - Parameter accepted: tokens of a draft that were right, from the first on.
+    package mutating func learn(drafted: Int, accepted: Int) {
+        for place in 0..<min(drafted, limit, accepted + 1) {
+            tried[place] = tried[place] * Self.decay + 1
+            right[place] = right[place] * Self.decay + (place < accepted ? 1 : 0)
+        }
+    }
+
+    /// Says what a step of sequences that all decode took.
+    /// - Parameter rows: tokens of all of them, drafted ones included.
+    package mutating func learn(sequences: Int, rows: Int, seconds: Double) {
+        guard sequences > 0 else { return }
+        let length = (rows + sequences / 2) / sequences - 1
+        Self.blend(
+            seconds, into: &steps[Load(sequences: Self.magnitude(sequences), length: length)])
+    }
+
+    /// Says what drafting `drafted` tokens of every sequence took.
+    package mutating func learn(drafted: Int, seconds: Double) {
+        Self.blend(seconds, into: &drafting[drafted])
+    }
+
+    private static func blend(_ seconds: Double, into mean: inout Double?) {
+        // The first time may have compiled something.
+        mean = mean.map { min($0 * 0.8 + seconds * 0.2, seconds * 4) } ?? seconds
+    }
+
+    private static func magnitude(_ sequences: Int) -> Int {
+        Int.bitWidth - (max(1, sequences) - 1).leadingZeroBitCount
+    }
+
+    /// Tokens to draft for each of `sequences` sequences in the next step.
+    package mutating func wanted(sequences: Int) -> Int {
+        if let fixed { return fixed }
+        guard limit > 0 else { return 0 }
+        count += 1
+        if count % Self.exploring == 0 { return count / Self.exploring % (limit + 1) }
+        let load = Self.magnitude(sequences)
+        func known(_ length: Int) -> Double? { steps[Load(sequences: load, length: length)] }
+        // What is not known yet is tried.
+        for length in (0...limit).reversed() where known(length) == nil {
+            let place = Load(sequences: load, length: length)
+            guard asked[place, default: 0] < 4 else { continue }
+            asked[place, default: 0] += 1
+            return length
+        }
+        var (best, most, share, tokens) = (0, 0.0, 1.0, 1.0)
+        for length in 0...limit {
+            if length > 0 {
+                share *= right[length - 1] / tried[length - 1]
+                tokens += share
+            }
+            let seconds = (known(length) ?? .infinity) + (drafting[length] ?? 0)
+            if tokens / seconds > most { (best, most) = (length, tokens / seconds) }
+        }
+        return best
+    }
+}

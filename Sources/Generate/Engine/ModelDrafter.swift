@@ -1,0 +1,129 @@
+import Models
+import Tensors
+
+/// Guesses with an EAGLE-3 draft model, through libtorch, on the device that holds it. Its states stand in a cache of its own,
+/// in the blocks that the target's have: what it knows of a position is what the target knew there and the token behind.
+package final class ModelDrafter: Drafter {
+    private let model: DraftModel
+    private let runner: any StepRunner
+    private let cache: PagedCache
+    package let limit: Int
+    /// Positions of a request whose states are in the cache; `nil` of one that has a gap, which is not drafted for.
+    private var covered: [RequestID: Int?] = [:]
+
+    /// - Parameters:
+    ///   - runner: of the target, tapping the layers that the draft reads.
+    ///   - limit: tokens of a draft at most.
+    package init(_ model: DraftModel, behind runner: any StepRunner, limit: Int) throws {
+        (self.model, self.runner, self.limit) = (model, runner, limit)
+        cache = try PagedCache(
+            model.configuration.layer, blocks: runner.blocks, blockTokens: runner.blockTokens,
+            as: model.embedding.elementType, on: model.embedding.device)
+    }
+
+    package func end(_ request: RequestID) { covered[request] = nil }
+
+    /// A request that gets a draft.
+    private struct Chain {
+        let turn: DraftTurn
+        /// Of the turn's last token among all that are computed.
+        let row: Int
+        /// Where the next token stands.
+        var position: Int
+        var tokens: [Int32] = []
+    }
+
+    package func draft(
+        behind step: Scheduler.Step, _ turns: [DraftTurn]
+    ) throws -> [RequestID: [Int32]] {
+        try withoutGradients {
+            var (pieces, features, chains, rows) = (
+                [PagedBatch.Piece](), [Tensor](), [Chain](), 0
+            )
+            for turn in turns where turn.kept > 0 {
+                let item = step.items[turn.item]
+                guard isWhole(item), let found = try runner.features(of: item.request) else {
+                    covered[item.request] = .some(nil)
+                    continue
+                }
+                let end = item.start + turn.kept
+                covered[item.request] = end
+                pieces.append(
+                    .init(
+                        tokens: Array(turn.tokens[item.start + 1...end]), start: item.start,
+                        blocks: turn.blocks))
+                features.append(try found.narrowed(0, 0..<turn.kept))
+                rows += turn.kept
+                if turn.wanted > 0 {
+                    chains.append(Chain(turn: turn, row: rows - 1, position: end))
+                }
+            }
+            guard !pieces.isEmpty else { return [:] }
+            let g = try model.combine(Tensor.concatenated(features, along: 0))
+            var output = try model.forward(g, model.batch(pieces, cache))
+            guard !chains.isEmpty else { return [:] }
+            output = try output.selecting(
+                Tensor(chains.map(\.row), shape: [chains.count], on: output.device), along: 0)
+            var active = Array(chains.indices)
+            while true {
+                for (index, token) in zip(
+                    active, try choose(output, active.map { chains[$0] }))
+                {
+                    chains[index].tokens.append(token)
+                }
+                let next = active.filter { index in
+                    let chain = chains[index]
+                    return chain.tokens.count < min(chain.turn.wanted, limit)
+                        && chain.position < chain.turn.blocks.count * cache.blockTokens
+                }
+                guard !next.isEmpty else { break }
+                if next.count < active.count {
+                    let kept = next.compactMap { active.firstIndex(of: $0) }
+                    output = try output.selecting(
+                        Tensor(kept, shape: [kept.count], on: output.device), along: 0)
+                }
+                output = try model.forward(
+                    output,
+                    model.batch(
+                        next.map { index in
+                            .init(
+                                tokens: chains[index].tokens.suffix(1),
+                                start: chains[index].position, blocks: chains[index].turn.blocks)
+                        }, cache))
+                for index in next { chains[index].position += 1 }
+                active = next
+            }
+            return Dictionary(
+                uniqueKeysWithValues: chains.map { ($0.turn.request, $0.tokens) })
+        }
+    }
+
+    /// Whether the states of all positions before the item's are there, as far as the target's are.
+    private func isWhole(_ item: Scheduler.Item) -> Bool {
+        switch covered[item.request] {
+        // What the target finds in its cache was drafted behind by whoever computed it.
+        case nil: !item.decodes || item.start == 0
+        case .some(nil): false
+        case .some(let end?): item.start <= end
+        }
+    }
+
+    /// The target's number of the token behind each row of `output`.
+    private func choose(_ output: Tensor, _ chains: [Chain]) throws -> [Int32] {
+        let logits = try model.project(output)
+        func choice(_ chain: Chain) -> TokenChoice? { chain.turn.choices[chain.tokens.count] }
+        let places: Tensor
+        if chains.allSatisfy({ choice($0)?.isGreedy ?? true }) {
+            places = try logits.argmax(1)
+        } else {
+            let values = try logits.elements(as: Float.self)
+            let width = logits.shape[1]
+            let drawn = chains.enumerated().map { row, chain in
+                Sampler.place(
+                    of: choice(chain), in: Array(values[row * width..<(row + 1) * width]))
+            }
+            places = try Tensor(drawn, shape: [drawn.count], on: logits.device)
+        }
+        return try model.targets.selecting(places, along: 0).elements(as: Int32.self)
+    }
+}

@@ -1,0 +1,71 @@
+import Artifacts
+import Models
+import Text
+
+/// What guesses ahead, and how far.
+package struct Speculation {
+    package enum Source {
+        case none
+        /// What followed the last tokens where they stood before (prompt look-up).
+        case lookUp
+        case draft(DraftModel)
+    }
+
+    package let source: Source
+    /// Tokens of a draft; `nil`: as many as pay.
+    package let length: Int?
+
+    package static var none: Speculation { Speculation(.none) }
+    /// The longest draft.
+    package static let limit = 7
+
+    package init(_ source: Source, length: Int? = nil) {
+        (self.source, self.length) = (source, length)
+    }
+
+    package var isOn: Bool {
+        if case .none = source { false } else { true }
+    }
+
+    /// Layers whose inputs it reads, of a target of `depth` layers.
+    func tappedLayers(of depth: Int) -> [Int] {
+        if case .draft(let model) = source { model.tappedLayers(of: depth) } else { [] }
+    }
+}
+
+/// A model's runner and what guesses ahead of it.
+package struct SpeculatingRunner {
+    package let runner: any StepRunner
+    package let drafter: (any Drafter)?
+    package let length: Int?
+}
+
+extension Executor {
+    /// A runner, see `runner`, with what guesses ahead of it.
+    package func speculating(
+        _ speculation: Speculation, blocks: Int, spill: Int = 0, noise: UInt64? = nil
+    ) throws -> SpeculatingRunner {
+        let runner = try runner(
+            blocks: blocks, spill: spill, noise: noise,
+            tapping: speculation.tappedLayers(of: model.configuration.layerCount))
+        let limit = min(Speculation.limit, speculation.length ?? .max)
+        let drafter: (any Drafter)? =
+            switch speculation.source {
+            case .none: nil
+            case .lookUp: LookUpDrafter(limit: limit)
+            case .draft(let model): try ModelDrafter(model, behind: runner, limit: limit)
+            }
+        return SpeculatingRunner(runner: runner, drafter: drafter, length: speculation.length)
+    }
+}
+
+extension Engine {
+    package convenience init(
+        _ speculating: SpeculatingRunner, _ configuration: ModelConfiguration,
+        tokenizer: Tokenizer, limits: Scheduler.Limits = .init()
+    ) {
+        self.init(
+            speculating.runner, configuration, tokenizer: tokenizer, limits: limits,
+            drafter: speculating.drafter, draftLength: speculating.length)
+    }
+}

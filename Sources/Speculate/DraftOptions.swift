@@ -1,0 +1,20 @@
+/// How a draft is trained, beside what every training is asked.
+package struct DraftOptions: Sendable, Equatable {
+    package enum Loss: String, Sendable, CaseIterable, Codable {
+        /// KL of the draft's predictions from the target's, of the tokens that can be drafted.
+        case divergence = "kl"
+        /// 1 − Σ min(p, q): the share of draws that would be refused.
+        case acceptance
+    }
+
+    /// Passes of training-time test, each on the output of the one before.
+    package var passes = 7
+    package var loss = Loss.divergence
+    /// Tokens that can be drafted, the most frequent ones of the text; `nil`: a half of the vocabulary, 32,000 at most.
+    package var vocabulary: Int?
+    /// Share of a pass' loss in that of the one before.
+    static let decay = 0.8
+    static let betas = (0.9, 0.95)
+
+    package init() {}
+}
