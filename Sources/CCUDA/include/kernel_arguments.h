@@ -49,24 +49,27 @@ typedef STRUCT_OF_MAPS {
     int passesEach, slots, columns, ldy, pairing, output, unused[2];
 } LinearArguments;
 
+// Columns are sequences times rows of each: a sequence's new tokens one behind the other, at consecutive positions. Absent ones are the last,
+// their positions are -1, and their output is not written.
 typedef struct {
-    unsigned long long heads;      // bfloat16 [sequences, stride]: queries, keys, values of the new token, as projected
+    unsigned long long heads;      // bfloat16 [columns, stride]: queries, keys, values of a new token, as projected
     unsigned long long queryNorm;  // bfloat16 [headDim], or 0
     unsigned long long keyNorm;
-    unsigned long long cosines;    // float [sequences, headDim / 2]
+    unsigned long long cosines;    // float [columns, headDim / 2]
     unsigned long long sines;
-    unsigned long long positions;  // int [sequences]
-    unsigned long long tables;     // int [sequences, tableStride]: the sequence's blocks
+    unsigned long long positions;  // int [columns]
+    unsigned long long tables;     // int [columns, tableStride]: the sequence's blocks; that of its first column is read, and has those of all
     unsigned long long keys;       // [blocks, kvHeads, 64, headDim]
     unsigned long long values;
     unsigned long long keyScales;  // float [blocks, kvHeads, 64], where keys and values are fp8
     unsigned long long valueScales;
-    unsigned long long output;     // bfloat16 [sequences, heads · headDim]
-    unsigned long long partial;    // float [sequences, kvHeads, splits · group · (headDim + 4)]: sums, then maxima and totals
-    unsigned long long counters;   // int [sequences, kvHeads], zero before and after
+    unsigned long long output;     // bfloat16 [columns, heads · headDim]
+    unsigned long long partial;    // float [sequences, kvHeads, splits · group · rowsEach · (headDim + 4)]: sums [split, row, headDim], then maxima and totals
+    unsigned long long counters;   // int [sequences, kvHeads, thread blocks that share the rows], at most columns · kvHeads, zero before and after
     float epsilon, scale;
     int stride, tableStride, queryHeads, kvHeads, splits, window;
-    int each, unused;  // splits that a block takes, at most 4
+    int each;      // splits that a block takes, at most 4
+    int rowsEach;  // columns of a sequence, at most as many as the kernel is compiled for
 } AttentionArguments;
 
 typedef struct {

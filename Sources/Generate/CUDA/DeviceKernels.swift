@@ -70,6 +70,7 @@ final class DeviceKernels {
             arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
     }
 
+    /// - Parameter sequences: each of `arguments.rowsEach` columns.
     func attend(
         _ arguments: AttentionArguments, headDim: Int, sequences: Int, on stream: CUDAStream
     ) throws {
@@ -77,15 +78,20 @@ final class DeviceKernels {
         // Of many, a block takes two behind one another: its first loads and its last stores are waited for once.
         var arguments = arguments
         arguments.each = splits > 32 * device.multiprocessors ? 2 : 1
-        let blocks = (splits + Int(arguments.each) - 1) / Int(arguments.each)
+        let (group, tokens) = (
+            Int(arguments.queryHeads / arguments.kvHeads), Int(arguments.rowsEach)
+        )
+        let rows = KernelVariant.attentionRows(group: group, tokens: tokens)
+        let slices = (group * tokens + rows - 1) / rows
+        let blocks = (splits + Int(arguments.each) - 1) / Int(arguments.each) * slices
         let variant = KernelVariant.attention(
-            headDim: headDim, group: Int(arguments.queryHeads / arguments.kvHeads),
+            headDim: headDim, group: group, tokens: tokens,
             isQuantized: arguments.keyScales != 0,
             isCrowded: blocks > device.multiprocessors,
             available: device.sharedMemoryPerBlock)
         try kernel(variant).launch(
             grid: (
-                Int((arguments.splits + arguments.each - 1) / arguments.each),
+                Int((arguments.splits + arguments.each - 1) / arguments.each) * slices,
                 Int(arguments.kvHeads), sequences
             ),
             block: 32 * KernelVariant.attentionWarps, sharedMemory: variant.sharedMemory,

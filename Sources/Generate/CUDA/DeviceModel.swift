@@ -172,7 +172,7 @@ package final class DeviceModel {
                     tableStride: Int32(parameters.blocksEach),
                     queryHeads: Int32(configuration.headCount),
                     kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
-                    window: Int32(configuration.slidingWindows[index] ?? 0), each: 1, unused: 0),
+                    window: Int32(configuration.slidingWindows[index] ?? 0), each: 1, rowsEach: 1),
                 headDim: configuration.headDim, sequences: columns, on: stream)
             for layer in block.behindAttention {
                 try layer.launch(columns: columns, kernels, on: stream)
@@ -183,11 +183,11 @@ package final class DeviceModel {
 
     /// Where the splits of the attention meet.
     struct Workspace {
-        /// Sequences times splits of each, at most.
+        /// Columns times splits of each, at most.
         let pieces: Int
         /// float32, see `AttentionArguments`.
         let partial: Tensor
-        /// int32 `[sequences, kvHeads]`, zero between steps.
+        /// int32 `[columns, kvHeads]`, zero between steps.
         let counters: Tensor
 
         init(_ configuration: ModelConfiguration, pieces: Int, on device: Device) throws {

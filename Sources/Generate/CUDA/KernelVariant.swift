@@ -131,16 +131,32 @@ struct KernelVariant: Hashable {
                 + besideRings(columns: most, available))
     }
 
+    /// New tokens of a sequence that attention is compiled for.
+    static func tokensCompiled(for count: Int) -> Int {
+        guard let tokens = [1, 2, 4, 8].first(where: { $0 >= count }) else {
+            preconditionFailure("\(count) tokens of a sequence are more than attention takes")
+        }
+        return tokens
+    }
+
+    /// Rows that a thread block of attention takes, a row being a query head of a key's and a new token.
+    static func attentionRows(group: Int, tokens: Int) -> Int {
+        let rows = group * tokens
+        return rows > 16 ? 32 : rows > 8 ? 16 : 8
+    }
+
     /// - Parameters:
+    ///   - tokens: new ones of a sequence, at most 8.
     ///   - isQuantized: keys and values are e4m3.
     ///   - group: query heads of a key's, at most 16.
     ///   - isCrowded: more blocks than multiprocessors: some of them share one.
     static func attention(
-        headDim: Int, group: Int, isQuantized: Bool, isCrowded: Bool, available: Int
+        headDim: Int, group: Int, tokens: Int = 1, isQuantized: Bool, isCrowded: Bool,
+        available: Int
     ) -> KernelVariant {
-        let rows = group > 8 ? 16 : 8
-        // Where two warps' sums meet the queries stand at first, which are 16 rows of two bytes.
-        let (meeting, states) = (2 * rows * headDim * 4, 256)
+        let rows = attentionRows(group: group, tokens: tokens)
+        // Where warps' sums meet the queries stand at first, which are rows of two bytes, sixteen at least.
+        let (meeting, states) = (2 * rows * headDim * 4, rows * 16)
         let bytes = isQuantized ? 1 : 2
         let stage = attentionWarps * (2 * 16 * headDim * bytes + (isQuantized ? 128 : 0))
         let stages = min(isCrowded ? 2 : 3, (available - meeting - states - reserved) / stage)
@@ -148,8 +164,8 @@ struct KernelVariant: Hashable {
             source: .attention, function: "attention",
             defines: [
                 "D": "\(headDim)", "KV_BYTES": "\(bytes)", "STAGES": "\(stages)",
-                "WARPS": "\(attentionWarps)", "BLOCKS": isCrowded ? "3" : "2",
-                "ROWS": "\(rows)",
+                "WARPS": "\(attentionWarps)", "BLOCKS": isCrowded && rows <= 16 ? "3" : "2",
+                "TOKENS": "\(tokensCompiled(for: tokens))", "ROWS": "\(rows)",
             ], sharedMemory: stages * stage + meeting + states)
     }
 }
