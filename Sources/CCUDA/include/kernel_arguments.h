@@ -82,6 +82,12 @@ typedef struct {
     int width, unused;
 } EmbeddingArguments;
 
+typedef struct {
+    unsigned long long from;  // float [columns, width]
+    unsigned long long to;    // float [columns, stride]
+    int width, stride;
+} TapArguments;
+
 // Of prompts: tokens of a chunk stand one behind the other, tensors are contiguous.
 typedef struct {
     unsigned long long residual;  // bfloat16 [rows, width], gains the addend

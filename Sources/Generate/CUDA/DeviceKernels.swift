@@ -8,6 +8,7 @@ final class DeviceKernels {
     private let compiler: KernelCompiler
     private var loaded: [KernelVariant: Kernel] = [:]
     private let embedding: Kernel
+    private let tapping: Kernel
     private let sampling: Kernel
     private lazy var contracting = Result {
         try KernelModule(compiler.compile(.contraction, for: device.architecture), on: device)
@@ -24,6 +25,7 @@ final class DeviceKernels {
         let module = try KernelModule(
             compiler.compile(.embedding, for: device.architecture), on: device)
         embedding = try module.kernel("embed")
+        tapping = try module.kernel("tap")
         sampling = try KernelModule(
             compiler.compile(.sample, for: device.architecture), on: device
         ).kernel("sample")
@@ -35,6 +37,12 @@ final class DeviceKernels {
     func embed(_ arguments: EmbeddingArguments, columns: Int, on stream: CUDAStream) throws {
         try embedding.launch(
             grid: (columns, 1, 1), block: 256, arguments: KernelArguments(arguments), on: stream)
+    }
+
+    func tap(_ arguments: TapArguments, columns: Int, on stream: CUDAStream) throws {
+        try tapping.launch(
+            grid: (columns, 1, 1), block: 256, arguments: KernelArguments(arguments), on: stream,
+            dependent: overlaps)
     }
 
     func sample(_ arguments: SampleArguments, sequences: Int, on stream: CUDAStream) throws {

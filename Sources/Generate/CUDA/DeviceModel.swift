@@ -128,14 +128,30 @@ package final class DeviceModel {
         }.max() ?? 0
     }
 
-    /// Queues a step of `columns` sequences: from the tokens in `activations.parameters` to logits.
-    /// - Parameters:
-    ///   - memory: keys and values of each layer.
-    ///   - splits: pieces of 512 tokens that the longest sequence has, at least.
+    /// What a step is made for.
+    struct Shape: Hashable {
+        let sequences: Int
+        /// Columns of each: a token and its draft.
+        let rowsEach: Int
+        /// Pieces of 512 tokens that the longest sequence has, at least; a power of two.
+        let splits: Int
+
+        var columns: Int { sequences * rowsEach }
+    }
+
+    /// What enters some layers, for a draft model.
+    struct Taps {
+        let layers: [Int]
+        /// float32 `[columns, layers · hidden]`.
+        let features: Tensor
+    }
+
+    /// Queues a step: from the tokens in `activations.parameters` to logits.
+    /// - Parameter memory: keys and values of each layer.
     func queue(
-        columns: Int, splits: Int, workspace: Workspace,
-        memory: (Int) -> PagedCache.Memory
+        _ shape: Shape, workspace: Workspace, taps: Taps?, memory: (Int) -> PagedCache.Memory
     ) throws {
+        let (columns, splits) = (shape.columns, shape.splits)
         let configuration = model.configuration
         let parameters = activations.parameters
         try kernels.embed(
@@ -148,6 +164,15 @@ package final class DeviceModel {
                 width: Int32(configuration.hiddenSize),
                 unused: 0), columns: columns, on: stream)
         for (index, block) in blocks.enumerated() {
+            if let taps, let place = taps.layers.firstIndex(of: index) {
+                let width = configuration.hiddenSize
+                try kernels.tap(
+                    TapArguments(
+                        from: activations.residual.stream.deviceAddress,
+                        to: taps.features.deviceAddress + UInt64(4 * place * width),
+                        width: Int32(width), stride: Int32(taps.layers.count * width)),
+                    columns: columns, on: stream)
+            }
             for layer in block.beforeAttention {
                 try layer.launch(columns: columns, kernels, on: stream)
             }
@@ -172,8 +197,9 @@ package final class DeviceModel {
                     tableStride: Int32(parameters.blocksEach),
                     queryHeads: Int32(configuration.headCount),
                     kvHeads: Int32(configuration.keyValueHeadCount), splits: Int32(splits),
-                    window: Int32(configuration.slidingWindows[index] ?? 0), each: 1, rowsEach: 1),
-                headDim: configuration.headDim, sequences: columns, on: stream)
+                    window: Int32(configuration.slidingWindows[index] ?? 0), each: 1,
+                    rowsEach: Int32(shape.rowsEach)),
+                headDim: configuration.headDim, sequences: shape.sequences, on: stream)
             for layer in block.behindAttention {
                 try layer.launch(columns: columns, kernels, on: stream)
             }

@@ -39,8 +39,14 @@ final class DevicePrompt {
         var spans: [PromptChunk.Span]
     }
 
+    /// - Parameters:
+    ///   - tapped: layers.
+    ///   - take: gets what enters those, of each request's tokens, bfloat16 `[tokens, tapped · hidden]`.
     /// - Returns: logits `[predictions, vocabulary]` of the items that predict, in their order.
-    func logits(of items: [Scheduler.Item]) throws -> Tensor {
+    func logits(
+        of items: [Scheduler.Item], tapping tapped: [Int] = [],
+        _ take: (RequestID, Tensor) -> Void = { _, _ in }
+    ) throws -> Tensor {
         try withoutGradients {
             let chunk = PromptChunk(items, blockTokens: cache.blockTokens)
             let values = try Tensor(chunk.values, shape: [3, chunk.tokens])
@@ -57,9 +63,20 @@ final class DevicePrompt {
                     positions: try values.selected(0, 1), slots: try values.selected(0, 2)),
                 cacheRows: cache.memory(ofLayer: 0).keyScales == nil ? nil : try cacheRows(chunk),
                 spans: chunk.spans)
+            var inputs: [Int: Tensor] = [:]
             for block in model.blocks {
                 let isLast = block.index + 1 == model.blocks.count
                 try normalize(&rows, block.attentionNorm)
+                if tapped.contains(block.index) {
+                    inputs[block.index] = try rows.residual.copied()
+                }
+                if block.index == tapped.max() {
+                    let features = try Tensor.concatenated(
+                        tapped.compactMap { inputs[$0] }, along: 1)
+                    for (item, span) in zip(items, chunk.spans) {
+                        take(item.request, try features.narrowed(0, span.rows))
+                    }
+                }
                 let (keys, values) = try remember(rows, block)
                 if isLast {
                     guard !chunk.predictingRows.isEmpty else { break }

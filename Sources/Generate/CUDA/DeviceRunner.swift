@@ -14,29 +14,35 @@ package final class DeviceRunner: StepRunner {
     private let spill: SpillMemory
     private let prompts: DevicePrompt
     private let sampler: DeviceSampler
-    /// Layers whose inputs a draft model reads.
-    private let tapped: [Int]
+    /// What enters the layers that a draft model reads.
+    private let taps: DeviceModel.Taps?
+    private var features: [RequestID: Tensor] = [:]
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
-    private var graphs: [Shape: CUDAGraph] = [:]
+    private var graphs: [DeviceModel.Shape: CUDAGraph] = [:]
     /// One for all graphs, which know its address.
     private var workspace: DeviceModel.Workspace
 
-    /// What a graph is captured for.
-    private struct Shape: Hashable {
-        let columns: Int
-        /// A power of two.
-        let splits: Int
-    }
+    /// Graphs that are kept: each takes some memory.
+    private static let mostGraphs = 512
+    /// Columns of a sequence at most: a token and its draft.
+    private static let mostRows = 8
 
     package init(
         _ device: DeviceModel, blocks: Int, as type: ElementType = .bfloat16, spill: Int = 0,
         noise: UInt64? = nil, tapping tapped: [Int] = []
     ) throws {
         self.device = device
-        self.tapped = tapped
         let configuration = device.model.configuration
+        taps =
+            try tapped.isEmpty
+            ? nil
+            : DeviceModel.Taps(
+                layers: tapped,
+                features: Tensor.zeros(
+                    [DeviceKernels.maxColumns, tapped.count * configuration.hiddenSize],
+                    .float32, on: device.model.device))
         cache = try PagedCache(
             configuration, blocks: blocks, blockTokens: Executor.blockTokens, as: type,
             on: device.model.device,
@@ -68,28 +74,36 @@ package final class DeviceRunner: StepRunner {
         try sampler.predictions(out: logits(of: step), choices)
     }
 
+    package func features(of request: RequestID) -> Tensor? { features[request] }
+
     package func logits(of step: Scheduler.Step) throws -> Tensor {
         try spill.transfer(for: step)
+        features = [:]
         let vocabulary = device.model.configuration.vocabularySize
         func rows(_ values: Tensor) throws -> [Tensor] {
             try (0..<values.shape[0]).map { try values.narrowed(0, $0..<$0 + 1) }
         }
-        func logits(decoding items: [Scheduler.Item]) throws -> Tensor {
-            try decode(items)
-            return try device.activations.logits.narrowed(0, 0..<items.count)
-        }
         // A step that only decodes hands out its memory, which the next one writes.
-        if !step.items.isEmpty, step.items.count <= device.maxColumns,
-            step.items.allSatisfy({ $0.tokens.count == 1 && $0.predicts })
+        if !step.items.isEmpty, step.items.allSatisfy({ $0.decodes && $0.predicts }),
+            rowsEach(step.items) * step.items.count <= device.maxColumns
         {
-            return try logits(decoding: step.items)
+            return try decode(step.items)
         }
         let found = try step.rows(
-            read: { try rows(prompts.logits(of: $0).converted(to: .float32)) },
-            decode: { single in
-                try stride(from: 0, to: single.count, by: device.maxColumns).flatMap { start in
-                    let end = min(start + device.maxColumns, single.count)
-                    return try rows(logits(decoding: Array(single[start..<end])).copied())
+            read: {
+                try rows(
+                    prompts.logits(of: $0, tapping: taps?.layers ?? []) { features[$0] = $1 }
+                        .converted(to: .float32))
+            },
+            decode: { items in
+                let most = device.maxColumns / rowsEach(items)
+                return try stride(from: 0, to: items.count, by: most).flatMap { start in
+                    let some = Array(items[start..<min(start + most, items.count)])
+                    let logits = try decode(some).copied()
+                    for item in some {
+                        features[item.request] = try features[item.request]?.copied()
+                    }
+                    return try rows(logits)
                 }
             })
         guard !found.isEmpty else {
@@ -98,23 +112,49 @@ package final class DeviceRunner: StepRunner {
         return try Tensor.concatenated(found, along: 0)
     }
 
-    /// Computes the logits behind one token of each item, into the activations.
-    private func decode(_ items: [Scheduler.Item]) throws {
-        let half = device.model.configuration.headDim / 2
-        let columns = items.map { item in
-            DeviceActivations.Parameters.Column(
-                token: item.tokens[0], position: Int32(item.start),
-                cosines: cosines[item.start * half..<(item.start + 1) * half],
-                sines: sines[item.start * half..<(item.start + 1) * half], blocks: item.blocks)
-        }
-        try device.activations.parameters.set(columns, on: device.stream)
-        let longest = items.map(\.start).max() ?? 0
-        var splits = 1
-        while splits * Int(SPLIT_TOKENS) <= longest { splits *= 2 }
-        try graph(Shape(columns: items.count, splits: splits)).launch(on: device.stream)
+    /// Columns of a sequence: as many as the longest draft asks for.
+    private func rowsEach(_ items: [Scheduler.Item]) -> Int {
+        let rows = items.map(\.tokens.count).max() ?? 1
+        precondition(rows <= Self.mostRows, "drafts are shorter than that")
+        return rows
     }
 
-    private func graph(_ shape: Shape) throws -> CUDAGraph {
+    /// Computes the logits behind the tokens of each item, in the activations' memory.
+    private func decode(_ items: [Scheduler.Item]) throws -> Tensor {
+        let half = device.model.configuration.headDim / 2
+        let rows = rowsEach(items)
+        var (columns, places) = ([DeviceActivations.Parameters.Column](), [Int]())
+        for (index, item) in items.enumerated() {
+            for row in 0..<rows {
+                let isThere = row < item.tokens.count
+                let position = isThere ? item.start + row : item.start
+                if isThere { places.append(index * rows + row) }
+                columns.append(
+                    DeviceActivations.Parameters.Column(
+                        token: isThere ? item.tokens[row] : 0,
+                        position: isThere ? Int32(position) : -1,
+                        cosines: cosines[position * half..<(position + 1) * half],
+                        sines: sines[position * half..<(position + 1) * half],
+                        blocks: item.blocks))
+            }
+        }
+        try device.activations.parameters.set(columns, on: device.stream)
+        let longest = items.map { $0.end - 1 }.max() ?? 0
+        var splits = 1
+        while splits * Int(SPLIT_TOKENS) <= longest { splits *= 2 }
+        try graph(.init(sequences: items.count, rowsEach: rows, splits: splits))
+            .launch(on: device.stream)
+        for (index, item) in items.enumerated() {
+            features[item.request] = try taps?.features.narrowed(
+                0, index * rows..<index * rows + item.tokens.count)
+        }
+        let logits = try device.activations.logits.narrowed(0, 0..<columns.count)
+        guard places.count < columns.count else { return logits }
+        return try logits.selecting(
+            Tensor(places, shape: [places.count]).uploaded(to: device.model.device), along: 0)
+    }
+
+    private func graph(_ shape: DeviceModel.Shape) throws -> CUDAGraph {
         let pieces = shape.columns * shape.splits
         if pieces > workspace.pieces {
             // What was captured writes to the old one.
@@ -124,10 +164,10 @@ package final class DeviceRunner: StepRunner {
                 on: device.model.device)
         }
         if let known = graphs[shape] { return known }
+        if graphs.count >= Self.mostGraphs { graphs.removeAll() }
         func queue() throws {
             try device.queue(
-                columns: shape.columns, splits: shape.splits, workspace: workspace,
-                memory: cache.memory(ofLayer:))
+                shape, workspace: workspace, taps: taps, memory: cache.memory(ofLayer:))
         }
         // Kernels are compiled and loaded outside of the capture.
         try queue()

@@ -1,4 +1,5 @@
-// What stands before the first block: a token's row of the embedding, ready for the first norm.
+// What stands before the first block: a token's row of the embedding, ready for the first norm. And what a draft model reads: the
+// residual stream where it enters a layer.
 
 extern "C" __global__ void __launch_bounds__(256) embed(const __grid_constant__ EmbeddingArguments a) {
     __shared__ double sums[8];
@@ -21,4 +22,12 @@ extern "C" __global__ void __launch_bounds__(256) embed(const __grid_constant__ 
         for (int i = 0; i < 8; i++) all += sums[i];
         ((double *)a.squares)[column * SLOTS] = all;
     }
+}
+
+extern "C" __global__ void __launch_bounds__(256) tap(const __grid_constant__ TapArguments a) {
+    letNextBegin();
+    waitForPrevious();
+    const float *from = (const float *)a.from + (u64)blockIdx.x * a.width;
+    float *to = (float *)a.to + (u64)blockIdx.x * a.stride;
+    for (int i = threadIdx.x; i < a.width; i += 256) to[i] = from[i];
 }
