@@ -36,6 +36,11 @@ struct KernelVariantTests {
                         isCrowded: isQuantized, available: available)
                 }
             }
+            + [true, false].map { isQuantized in
+                .attention(
+                    headDim: 128, group: 8, tokens: 4, isQuantized: isQuantized, isCrowded: true,
+                    available: available)
+            }
     }
 
     @Test("fit into the memory that there is, and fill it", arguments: machines)
@@ -71,6 +76,23 @@ struct KernelVariantTests {
         let variant = KernelVariant.linear(
             columns: 9, hasCopyEngine: true, available: 232_448)
         #expect(variant.defines["COLUMNS"] == "16")
+    }
+
+    @Test("rows of attention fill tiles, and are at least a key's query heads")
+    func attentionRows() {
+        for group in 1...16 {
+            for tokens in 1...8 {
+                for (isQuantized, isCrowded) in [(true, true), (false, true), (true, false)] {
+                    let rows = KernelVariant.attentionRows(
+                        group: group, tokens: tokens, isQuantized: isQuantized,
+                        isCrowded: isCrowded)
+                    #expect(rows >= group)
+                    // Counters of a step are as many as columns, of each head.
+                    #expect((group * tokens + rows - 1) / rows <= tokens)
+                }
+            }
+        }
+        #expect(KernelVariant.tokensCompiled(for: 5) == 8)
     }
 
     @Test(

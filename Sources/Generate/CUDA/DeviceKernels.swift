@@ -82,21 +82,28 @@ final class DeviceKernels {
     func attend(
         _ arguments: AttentionArguments, headDim: Int, sequences: Int, on stream: CUDAStream
     ) throws {
+        var arguments = arguments
+        let group = Int(arguments.queryHeads / arguments.kvHeads)
+        let (tokens, isQuantized) = (Int(arguments.rowsEach), arguments.keyScales != 0)
         let splits = Int(arguments.splits * arguments.kvHeads) * sequences
         // Of many, a block takes two behind one another: its first loads and its last stores are waited for once.
-        var arguments = arguments
         arguments.each = splits > 32 * device.multiprocessors ? 2 : 1
-        let (group, tokens) = (
-            Int(arguments.queryHeads / arguments.kvHeads), Int(arguments.rowsEach)
-        )
-        let rows = KernelVariant.attentionRows(group: group, tokens: tokens)
+        let blocks = (splits + Int(arguments.each) - 1) / Int(arguments.each)
+        let tiles = KernelVariant.attentionTiles(group: group, tokens: tokens)
+        let isCrowded =
+            tokens == 1
+            ? blocks > device.multiprocessors : splits * tiles > 2 * device.multiprocessors
+        let rows = KernelVariant.attentionRows(
+            group: group, tokens: tokens, isQuantized: isQuantized, isCrowded: isCrowded)
         let slices = (group * tokens + rows - 1) / rows
-        let blocks = (splits + Int(arguments.each) - 1) / Int(arguments.each) * slices
+        if rows > 16 {
+            // More rows take longer to begin and to end.
+            arguments.each =
+                [4, 2].first { splits * slices / Int($0) > 7 * device.multiprocessors } ?? 1
+        }
         let variant = KernelVariant.attention(
-            headDim: headDim, group: group, tokens: tokens,
-            isQuantized: arguments.keyScales != 0,
-            isCrowded: blocks > device.multiprocessors,
-            available: device.sharedMemoryPerBlock)
+            headDim: headDim, group: group, tokens: tokens, isQuantized: isQuantized,
+            isCrowded: isCrowded, available: device.sharedMemoryPerBlock)
         try kernel(variant).launch(
             grid: (
                 Int((arguments.splits + arguments.each - 1) / arguments.each) * slices,

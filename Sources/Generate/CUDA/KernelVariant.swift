@@ -139,10 +139,18 @@ struct KernelVariant: Hashable {
         return tokens
     }
 
-    /// Rows that a thread block of attention takes, a row being a query head of a key's and a new token.
-    static func attentionRows(group: Int, tokens: Int) -> Int {
-        let rows = group * tokens
-        return rows > 16 ? 32 : rows > 8 ? 16 : 8
+    /// Tiles of sixteen rows of a sequence and a key's head, a row being one of its query heads and a new token.
+    static func attentionTiles(group: Int, tokens: Int) -> Int { (group * tokens + 15) / 16 }
+
+    /// Rows that a thread block of attention takes: two tiles read keys and values once for both, one tile leaves room for
+    /// more blocks beside it. Measured on an H200 (LOG.md): an odd number of tiles is better taken one by one where keys
+    /// and values are short.
+    static func attentionRows(
+        group: Int, tokens: Int, isQuantized: Bool, isCrowded: Bool
+    ) -> Int {
+        let tiles = attentionTiles(group: group, tokens: tokens)
+        if group * tokens <= 8 { return 8 }
+        return tiles > 1 && isCrowded && (tiles % 2 == 0 || !isQuantized) ? 32 : 16
     }
 
     /// - Parameters:
@@ -154,18 +162,21 @@ struct KernelVariant: Hashable {
         headDim: Int, group: Int, tokens: Int = 1, isQuantized: Bool, isCrowded: Bool,
         available: Int
     ) -> KernelVariant {
-        let rows = attentionRows(group: group, tokens: tokens)
-        // Where warps' sums meet the queries stand at first, which are rows of two bytes, sixteen at least.
+        let rows = attentionRows(
+            group: group, tokens: tokens, isQuantized: isQuantized, isCrowded: isCrowded)
+        // Where warps' sums meet the queries of one tile stand at first; those of two stand beside it.
         let (meeting, states) = (2 * rows * headDim * 4, rows * 16)
+        let queries = rows > 16 ? rows * headDim * 2 : 0
         let bytes = isQuantized ? 1 : 2
         let stage = attentionWarps * (2 * 16 * headDim * bytes + (isQuantized ? 128 : 0))
-        let stages = min(isCrowded ? 2 : 3, (available - meeting - states - reserved) / stage)
+        let room = available - meeting - states - queries - reserved
+        let stages = min(isCrowded ? 2 : 3, room / stage)
         return KernelVariant(
             source: .attention, function: "attention",
             defines: [
                 "D": "\(headDim)", "KV_BYTES": "\(bytes)", "STAGES": "\(stages)",
                 "WARPS": "\(attentionWarps)", "BLOCKS": isCrowded && rows <= 16 ? "3" : "2",
                 "TOKENS": "\(tokensCompiled(for: tokens))", "ROWS": "\(rows)",
-            ], sharedMemory: stages * stage + meeting + states)
+            ], sharedMemory: stages * stage + meeting + states + queries)
     }
 }

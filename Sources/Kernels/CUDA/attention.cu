@@ -2,11 +2,12 @@
 //
 // A thread block takes one key-value head of one sequence and up to four splits of SPLIT_TOKENS tokens; its four warps take a block of the cache's
 // sixty-four tokens together, sixteen each, with rings in shared memory that copies fill before the kernel in front has ended and across the
-// ends of splits. A row is a query head of the group and a new token, heads first: rows stand in tiles of the tensor cores, so that keys and
-// values are read once for all that a block takes. What the warps have of a split is put together by twos; the thread block that finishes its
-// rows last combines the splits in their order, so results do not depend on what else runs, nor on how many splits a block takes, nor on the
-// other rows: what a row may not see counts exactly nothing. Whoever has a new token's split normalises and turns its key and appends it with
-// the value; where the rows are more than a block takes, each of its blocks does, all with the same bits.
+// ends of splits. A row is a query head of the group and a new token, the heads of a token beside one another: sixteen rows stand in a tile of
+// the tensor cores, and a warp has one or two such tiles, for which it reads keys and values once. What the warps have of a split is put
+// together by twos; the thread block that finishes its rows last combines the splits in their order, so results do not depend on what else runs,
+// nor on how many splits a block takes, nor on the other rows: what a row may not see counts exactly nothing. Whoever has a new token's split
+// normalises and turns its key and appends it with the value; where the rows are more than a block takes, each of its blocks does, all with the
+// same bits.
 #ifndef D
 #define D 128       // dimensions of a head
 #define KV_BYTES 2  // bfloat16; 1: e4m3
@@ -14,7 +15,7 @@
 #define WARPS 4
 #define BLOCKS 2    // that share a multiprocessor
 #define TOKENS 1    // new tokens of a sequence at most: 1, 2, 4 or 8
-#define ROWS 8      // that a block takes: 8, 16 or 32
+#define ROWS 8      // that a block takes, at least the group's heads: 8, 16 or 32
 #endif
 #define TILES ((ROWS + 15) / 16)
 #define HALVES (ROWS == 8 ? 1 : 2)      // of a tile, eight rows each
@@ -73,16 +74,17 @@ __device__ __forceinline__ float shareOf(float x) {
 }
 #define OF_FOUR(i) ((i) & 1)   // of two neighbouring sums, whose values a lane has beside one another: which has the i-th, and where
 #define IN_PAIR(i) ((i) >> 1)
-#define KEY_PLACE(piece, t) (PIECES == 8 ? (piece) ^ (((t) & 1) << 2) : (piece))
-#define VALUE_PLACE(piece, t) (PIECES == 8 ? (piece) ^ ((t) & 7) : (piece) ^ (((t) >> 1) & 3))
+#define KEY_TURN(t) (PIECES == 8 ? ((t) & 1) << 2 : 0)
+#define VALUE_TURN(t) (PIECES == 8 ? (t) & 7 : ((t) >> 1) & 3)
 #else
 #define operand packed
 #define product multiply
 #define shareOf exp2f
 #define OF_FOUR(i) ((i) >> 1)
 #define IN_PAIR(i) ((i) & 1)
-#define KEY_PLACE(piece, t) ((piece) ^ (((t) & 1) << 2))
-#define VALUE_PLACE(piece, t) ((piece) ^ ((t) & 7))
+// In which bits of its place a piece of a token in a tile differs from where it stands in memory, so that neither copies nor reads meet in banks.
+#define KEY_TURN(t) (((t) & 1) << 2)
+#define VALUE_TURN(t) ((t) & 7)
 #endif
 
 /// What a column is turned by, as much as a lane needs.
@@ -163,6 +165,12 @@ __device__ __forceinline__ void append(const float (&v)[WIDTH], u64 memory, u64 
 #endif
 }
 
+/// Copies where it is wanted, without a branch.
+__device__ __forceinline__ void copyAsyncIf(bool isWanted, u32 to, u64 from, int bytes) {
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %3, 0; @p cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2; }"
+                 ::"r"(to), "l"(from), "r"(bytes), "r"((u32)isWanted) : "memory");
+}
+
 extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const __grid_constant__ AttentionArguments a) {
     extern __shared__ __align__(128) u8 memory[];
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
@@ -188,56 +196,49 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
 #endif
     const int rows = min(ROWS, group * present - slice * ROWS);
     if (TOKENS > 1 && rows <= 0) return;
-    auto lowestOf = [&](int position) { return a.window ? max(0, position + 1 - a.window) : 0; };
     const int inverse = TOKENS == 1 ? 0 : (65535 + group) / group;  // exact for 128 rows of 16 heads
     auto tokenOf = [&](int r) { return TOKENS == 1 ? 0 : (slice * ROWS + r) * inverse >> 16; };
-    const int lowest = lowestOf(oldest), lowestOfLast = lowestOf(position);
+    auto lowestOf = [&](int position) { return a.window ? max(0, position + 1 - a.window) : 0; };
+    const int lowest = lowestOf(oldest);
     const int lowestSplit = lowest / SPLIT_TOKENS, lastSplit = position / SPLIT_TOKENS, active = lastSplit - lowestSplit + 1;
     const int from = max(turn * a.each, lowestSplit), to = min((turn + 1) * a.each - 1, lastSplit);  // splits
     if (from > to) return;
-    // Blocks of the cache; the tiles of the first and the last may lie beyond what is attended to.
+    // Blocks of the cache; the tiles of the first and the last may lie beyond what is attended to. All rows see all of the whole ones.
     const int first = max(from * perSplit, lowest / BLOCK_TOKENS), last = min((to + 1) * perSplit - 1, position / BLOCK_TOKENS);
-    const u32 ring = sharedAddress(memory + warp * STAGES * STAGE);
+    const int firstWhole = (lowestOf(position) + BLOCK_TOKENS - 1) / BLOCK_TOKENS, lastWhole = (oldest + 1) / BLOCK_TOKENS - 1;
     u8 *own = memory + warp * STAGES * STAGE;
-    u16 *queries = (u16 *)(memory + WARPS * STAGES * STAGE);  // [16 · TILES][D]
-    float *meeting = (float *)queries;                        // afterwards: [2 · UNITS][sum of a lane][lane]
-    float *states = meeting + 2 * UNITS * MEETING;            // [2 · UNITS][maximum, total][row of 8]
+    const u32 ring = sharedAddress(own);
+    float *meeting = (float *)(memory + WARPS * STAGES * STAGE);  // [2 · UNITS][sum of a lane][lane]
+    float *states = meeting + 2 * UNITS * MEETING;                // [2 · UNITS][maximum, total][row of 8]
+    // As operands: [tile][D / 32][two products][lane][eight values]. Those of one tile go to registers, and sums meet in their place afterwards;
+    // of a second tile there is no room for them beside its sums.
+    u16 *queries = TILES == 1 ? (u16 *)meeting : (u16 *)(states + 2 * UNITS * 16);
 
     auto partOf = [&](int block) { return __shfl_sync(~0u, partOfLane, block - firstBlock); };  // a warp asks together
-    int issued = first, slot = 0;
-    // A tile is a run of bytes, of which a lane copies every thirty-second piece of sixteen; where a piece goes differs from one to the next
-    // in these bits alone.
-    const int tokenOfLane = lane / PIECES, pieceOfLane = lane % PIECES;
-    const u32 keyTo = ring + (lane * 16 ^ (KEY_PLACE(pieceOfLane, tokenOfLane) ^ pieceOfLane) << 4), valueTo = ring + SIDE + lane * 16;
+    // A tile is a run of bytes, of which a lane copies every thirty-second piece of sixteen.
+    const int tokenOfLane = lane / PIECES;
     const u64 keysOfLane = a.keys + warp * SIDE + lane * 16, valuesOfLane = a.values + warp * SIDE + lane * 16;
-    const u64 scalesOfLane = (lane < 4 ? a.keyScales : a.valueScales) + warp * TILE * 4 + (lane & 3) * 16;
-    auto copyTile = [&]() {
-        if (issued <= last) {
-            const int token = issued * BLOCK_TOKENS + warp * TILE, offset = slot * STAGE;
-            const u32 part = partOf(issued);
-            const u64 keys = keysOfLane + (u64)part * (4 * SIDE), values = valuesOfLane + (u64)part * (4 * SIDE);
-            auto copy = [&](int i, int bytes) {
-                const int t = i * (32 / PIECES) + tokenOfLane;
-                copyAsync(keyTo + offset + i * 512, (const void *)(keys + i * 512), bytes);
-                copyAsync((valueTo + offset ^ (VALUE_PLACE(pieceOfLane, t) ^ pieceOfLane) << 4) + i * 512, (const void *)(values + i * 512), bytes);
-            };
-            if (token + TILE - 1 <= position) {
-#pragma unroll
-                for (int i = 0; i < SIDE / 512; i++) copy(i, 16);
-            } else {
-#pragma unroll
-                for (int i = 0; i < SIDE / 512; i++) copy(i, token + i * (32 / PIECES) + tokenOfLane <= position ? 16 : 0);
-            }
 #if KV_BYTES == 1
-            if (lane < 8) copyAsync(ring + 2 * SIDE + lane * 16 + offset, (const void *)(scalesOfLane + (u64)part * (BLOCK_TOKENS * 4)), 16);
+    const u64 scalesOfLane = (lane < 4 ? a.keyScales : a.valueScales) + warp * TILE * 4 + (lane & 3) * 16;
 #endif
+    auto copyTile = [&](int block, int slot) {
+        const int reach = block <= last ? position - (block * BLOCK_TOKENS + warp * TILE) : -1;  // tokens beyond are zeros
+        const u32 part = partOf(block), to = ring + slot * STAGE + lane * 16;
+        const u64 keys = keysOfLane + (u64)part * (4 * SIDE), values = valuesOfLane + (u64)part * (4 * SIDE);
+#pragma unroll
+        for (int i = 0; i < SIDE / 512; i++) {
+            const int t = i * (32 / PIECES) + tokenOfLane, bytes = t <= reach ? 16 : 0;
+            copyAsync((to ^ KEY_TURN(t) << 4) + i * 512, (const void *)(keys + i * 512), bytes);
+            copyAsync((to + SIDE ^ VALUE_TURN(t) << 4) + i * 512, (const void *)(values + i * 512), bytes);
         }
+#if KV_BYTES == 1
+        copyAsyncIf(lane < 8, to + 2 * SIDE, scalesOfLane + (u64)part * (BLOCK_TOKENS * 4), reach < 0 ? 0 : 16);
+#endif
         commitCopies();
-        issued++;
-        slot = slot == STAGES - 1 ? 0 : slot + 1;
     };
     // Tiles that are complete do not wait for the new tokens.
-    while (issued - first < STAGES - 1 && issued * BLOCK_TOKENS + (warp + 1) * TILE <= oldest) copyTile();
+    int early = 0;
+    while (early < STAGES - 1 && (first + early) * BLOCK_TOKENS + (warp + 1) * TILE <= oldest) copyTile(first + early, early), early++;
     // What is loaded is asked for before anything is waited for: behind so many copies each wait takes microseconds.
     const int perWarp = 16 * TILES / WARPS, fresh = (2 * TOKENS + WARPS - 1) / WARPS;  // rows of a warp; its new keys, of even warps, or values
     const bool hasNew = position >= from * SPLIT_TOKENS && oldest < (to + 1) * SPLIT_TOKENS;
@@ -280,7 +281,16 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
         for (int j = 0; j < WIDTH; j++) v[j] = wide(loaded[i][j]);
         prepare(v, a.queryNorm != 0, norm, a.epsilon, angles[i]);
 #pragma unroll
-        for (int j = 0; j < WIDTH; j++) queries[r * D + lane + 32 * j] = r < rows ? (u16)operand(v[j], 0.f) : 0;
+        for (int j = 0; j < WIDTH; j++) {
+            // Sixteen dimensions of a row per 16-byte piece of the keys in fp8, eight in bfloat16.
+#if KV_BYTES == 2
+            const int chunk = j, piece = lane / 8;
+#else
+            const int chunk = (lane / 16 + 2 * j) / 4 * 2 + (lane / 8 & 1), piece = (lane / 16 + 2 * j) % 4;
+#endif
+            const int pair = lane % 8 / 2, at = ((r / 16 * (D / 32) + chunk) * 2 + pair / 2) * 32 + r % 8 * 4 + piece;
+            queries[at * 8 + pair % 2 * 4 + r / 8 % 2 * 2 + lane % 2] = r < rows ? (u16)operand(v[j], 0.f) : 0;
+        }
     }
     if (hasNew) {
 #pragma unroll
@@ -297,23 +307,15 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
         __threadfence();
     }
     __syncthreads();
-    while (issued - first < STAGES - 1) copyTile();
+    for (; early < STAGES - 1; early++) copyTile(first + early, early);
 
-    // Queries as operand a: sixteen dimensions of a row per 16-byte piece of the keys in fp8, eight in bfloat16.
-    uint4 query[TILES][2][D / 32];
+    const u32 queriesOfLane = sharedAddress(queries) + lane * 16;
+    uint4 query[D / 32][2];
 #pragma unroll
-    for (int m = 0; m < TILES; m++)
+    for (int i = 0; i < D / 32; i++)
 #pragma unroll
-        for (int h = 0; h < 2; h++)
-#pragma unroll
-            for (int i = 0; i < D / 32; i++) {
-#if KV_BYTES == 2
-                const int dim = (q + 4 * i) * 8;
-#else
-                const int dim = (q + 4 * (i / 2)) * 16 + (i & 1) * 8;
-#endif
-                query[m][h][i] = loadShared(sharedAddress(queries + (m * 16 + h * 8 + g) * D + dim));
-            }
+        for (int o = 0; o < 2; o++) query[i][o] = loadShared(queriesOfLane + (i * 2 + o) * 512);
+    auto queryOf = [&](int m, int i, int o) { return m == 0 ? query[i][o] : loadShared(queriesOfLane + ((m * (D / 32) + i) * 2 + o) * 512); };
     __syncthreads();  // what the queries stood in is used again
     float output[TILES][D / 8][4], most[UNITS] = {}, total[UNITS] = {};
     const float scale = a.scale * 1.44269504f;
@@ -323,7 +325,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
         const int token = tokenOf(r);
         return (u16 *)a.output + ((u64)(column + token) * a.queryHeads + head * group + (slice * ROWS + r - token * group)) * D;
     };
-    // What this warp has of a unit, eight rows of a tile, to another or with another's: whoever is first is the first of the sum.
+    // What this warp has of a unit to another or with another's: whoever is first is the first of the sum.
     auto leave = [&](int u, int place) {
         float4 *to = (float4 *)(meeting + place * MEETING) + lane;
 #pragma unroll
@@ -334,7 +336,6 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
         return isFirst ? __fmaf_rn(own, mine, __fmul_rn(their, theirs)) : __fmaf_rn(their, theirs, __fmul_rn(own, mine));
     };
     auto meet = [&](int u, int place, bool isFirst) {
-        const int m = u / HALVES, h = u % HALVES;
         const float4 *from = (const float4 *)(meeting + place * MEETING) + lane;
         const float theirs = states[place * 16 + g], top = fmaxf(most[u], theirs);
         const float own = exp2f(most[u] - top), their = exp2f(theirs - top);
@@ -346,7 +347,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
             const float theirs[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                float &mine = output[m][2 * k + OF_FOUR(i)][2 * h + IN_PAIR(i)];
+                float &mine = output[u / HALVES][2 * k + OF_FOUR(i)][2 * (u % HALVES) + IN_PAIR(i)];
                 mine = sum(isFirst, own, mine, their, theirs[i]);
             }
         }
@@ -363,14 +364,15 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
         for (int u = 0; u < UNITS; u++) most[u] = NOTHING, total[u] = 0;
         const int lastOfSplit = min(last, (split + 1) * perSplit - 1);
         for (; block <= lastOfSplit; block++) {
-            copyTile();
+            copyTile(block + STAGES - 1, read == 0 ? STAGES - 1 : read - 1);
             waitForCopies<STAGES - 1>();
             __syncwarp();
             const u32 at = ring + read * STAGE;
+#if KV_BYTES == 1
             const u8 *here = own + read * STAGE;
+#endif
             read = read == STAGES - 1 ? 0 : read + 1;
-            const int token = block * BLOCK_TOKENS + warp * TILE;
-            // A product is waited for by the next into the same sums: four sums of a tile, of which two are added in the end, are under way at once.
+            // A product is waited for by the next into the same sums: four sums, of which two are added in the end, are under way at once.
             float score[TILES][2][4], other[TILES][2][4];
 #pragma unroll
             for (int m = 0; m < TILES; m++)
@@ -378,41 +380,40 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
                 for (int j = 0; j < 2; j++)
 #pragma unroll
                     for (int i = 0; i < 4; i++) score[m][j][i] = other[m][j][i] = 0;
+            const u32 keysAt = at + g * (D * KV_BYTES) + (q << 4 ^ KEY_TURN(g) << 4);
 #if KV_BYTES == 2
 #pragma unroll
             for (int i = 0; i < D / 32; i++) {
-                const uint4 k0 = loadShared(at + g * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
-                const uint4 k1 = loadShared(at + (8 + g) * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
+                const uint4 k0 = loadShared((keysAt ^ (i & 1) << 6) + (i >> 1) * 128);
+                const uint4 k1 = loadShared((keysAt ^ (i & 1) << 6) + (i >> 1) * 128 + 8 * D * KV_BYTES);
 #pragma unroll
                 for (int m = 0; m < TILES; m++) {
-                    const uint4 a0 = query[m][0][i], a1 = query[m][1][i];
-                    multiply(score[m][0], a0.x, a1.x, a0.y, a1.y, k0.x, k0.y);
-                    multiply(score[m][1], a0.x, a1.x, a0.y, a1.y, k1.x, k1.y);
-                    multiply(other[m][0], a0.z, a1.z, a0.w, a1.w, k0.z, k0.w);
-                    multiply(other[m][1], a0.z, a1.z, a0.w, a1.w, k1.z, k1.w);
+                    const uint4 a0 = queryOf(m, i, 0), a1 = queryOf(m, i, 1);
+                    multiply(score[m][0], a0.x, a0.y, a0.z, a0.w, k0.x, k0.y);
+                    multiply(score[m][1], a0.x, a0.y, a0.z, a0.w, k1.x, k1.y);
+                    multiply(other[m][0], a1.x, a1.y, a1.z, a1.w, k0.z, k0.w);
+                    multiply(other[m][1], a1.x, a1.y, a1.z, a1.w, k1.z, k1.w);
                 }
             }
 #else
 #pragma unroll
             for (int i = 0; i < D / 64; i++) {
-                const uint4 k0 = loadShared(at + g * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
-                const uint4 k1 = loadShared(at + (8 + g) * (D * KV_BYTES) + (KEY_PLACE(q + 4 * i, g) << 4));
+                const uint4 k0 = loadShared(keysAt ^ i << 6), k1 = loadShared((keysAt ^ i << 6) + 8 * D * KV_BYTES);
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
-                    const u32 x0 = half ? k0.z : k0.x, y0 = half ? k0.w : k0.y, x1 = half ? k1.z : k1.x, y1 = half ? k1.w : k1.y;
-                    const uint2 w0 = widened(x0), w1 = widened(x1), w2 = widened(y0), w3 = widened(y1);
+                    const uint2 w0 = widened(half ? k0.z : k0.x), w1 = widened(half ? k1.z : k1.x);
+                    const uint2 w2 = widened(half ? k0.w : k0.y), w3 = widened(half ? k1.w : k1.y);
 #pragma unroll
                     for (int m = 0; m < TILES; m++) {
-                        const uint4 a0 = query[m][0][2 * i + half], a1 = query[m][1][2 * i + half];
-                        product(score[m][0], a0.x, a1.x, a0.y, a1.y, w0.x, w0.y);
-                        product(score[m][1], a0.x, a1.x, a0.y, a1.y, w1.x, w1.y);
-                        product(other[m][0], a0.z, a1.z, a0.w, a1.w, w2.x, w2.y);
-                        product(other[m][1], a0.z, a1.z, a0.w, a1.w, w3.x, w3.y);
+                        const uint4 a0 = queryOf(m, 2 * i + half, 0), a1 = queryOf(m, 2 * i + half, 1);
+                        product(score[m][0], a0.x, a0.y, a0.z, a0.w, w0.x, w0.y);
+                        product(score[m][1], a0.x, a0.y, a0.z, a0.w, w1.x, w1.y);
+                        product(other[m][0], a1.x, a1.y, a1.z, a1.w, w2.x, w2.y);
+                        product(other[m][1], a1.x, a1.y, a1.z, a1.w, w3.x, w3.y);
                     }
                 }
             }
 #endif
-            // Each operation is rounded by itself, so that all variants have the same bits.
 #pragma unroll
             for (int j = 0; j < 2; j++)
 #pragma unroll
@@ -430,7 +431,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
                         s = __fmul_rn(s, scale);
                     }
                 }
-            if (token < lowestOfLast || token + TILE - 1 > oldest) {
+            if (block < firstWhole || block > lastWhole) {
 #pragma unroll
                 for (int u = 0; u < UNITS; u++) {
                     const int seen = oldest + tokenOf(u * 8 + g), lowestSeen = lowestOf(seen);
@@ -438,13 +439,12 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
                     for (int j = 0; j < 2; j++)
 #pragma unroll
                         for (int i = 0; i < 2; i++) {
-                            const int at = token + j * 8 + 2 * q + i;
+                            const int at = block * BLOCK_TOKENS + warp * TILE + j * 8 + 2 * q + i;
                             if (at < lowestSeen || at > seen) score[u / HALVES][j][2 * (u % HALVES) + i] = UNSEEN;
                         }
                 }
             }
-            float above[UNITS];
-            bool isAbove = false;
+            float above[UNITS], shrink[UNITS];
 #pragma unroll
             for (int u = 0; u < UNITS; u++) {
                 const int m = u / HALVES, i = 2 * (u % HALVES);
@@ -455,22 +455,17 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
 #pragma unroll
             for (int u = 0; u < UNITS; u++) {
                 above[u] = fmaxf(fmaxf(above[u], __shfl_xor_sync(~0u, above[u], 2)), most[u]);
-                isAbove |= above[u] > most[u];
+                shrink[u] = exp2f(most[u] - above[u]);  // most tiles of a short split have something larger
+                most[u] = above[u];
+                total[u] = __fmul_rn(total[u], shrink[u]);
             }
-            if (__any_sync(~0u, isAbove)) {
 #pragma unroll
-                for (int u = 0; u < UNITS; u++) {
-                    const int m = u / HALVES, h = u % HALVES;
-                    const float shrink = exp2f(most[u] - above[u]);  // 1 where nothing is larger
-                    most[u] = above[u];
-                    total[u] = __fmul_rn(total[u], shrink);
+            for (int u = 0; u < UNITS; u++)
 #pragma unroll
-                    for (int i = 0; i < D / 8; i++) {
-                        output[m][i][2 * h] = __fmul_rn(output[m][i][2 * h], shrink);
-                        output[m][i][2 * h + 1] = __fmul_rn(output[m][i][2 * h + 1], shrink);
-                    }
-                }
-            }
+                for (int i = 0; i < D / 8; i++)
+#pragma unroll
+                    for (int j = 2 * (u % HALVES); j < 2 * (u % HALVES) + 2; j++)
+                        output[u / HALVES][i][j] = __fmul_rn(output[u / HALVES][i][j], shrink[u]);
 #pragma unroll
             for (int j = 0; j < 2; j++)
 #pragma unroll
@@ -497,14 +492,15 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
                     shares[m][2 * j + 1] = HALVES == 2 ? operand(score[m][j][2], score[m][j][3]) : 0;
                 }
             // Transposed by eights: of two neighbouring bytes in fp8, which are those of an even and an odd dimension.
-            const u32 value = at + SIDE;
             const int t = (lane & 7) + (lane & 8);
+            const u32 valuesAt = at + SIDE + t * (D * KV_BYTES) + ((lane >> 4) << 4 ^ VALUE_TURN(t) << 4);
 #pragma unroll
             for (int i = 0; i < PIECES / 2; i++) {
+                const int turn = PIECES == 4 ? i & 1 : i & 3;
                 u32 b0, b1, b2, b3;
                 asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                              : "=r"(b0), "=r"(b1), "=r"(b2), "=r"(b3)
-                             : "r"(value + t * (D * KV_BYTES) + (VALUE_PLACE(2 * i + (lane >> 4), t) << 4))
+                             : "r"((valuesAt ^ turn << 5) + (i - turn) * 32)
                              : "memory");
 #if KV_BYTES == 2
 #pragma unroll
@@ -636,7 +632,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, BLOCKS) attention(const
                 firstSplit[c] = firstSplitOf(start + r[c]), end[c] = endOf(start + r[c]);
             }
             const float4 *from = (const float4 *)(partial + start * D);
-            const int batch = BLOCKS > 2 ? 8 : 16;
+            const int batch = BLOCKS > 2 ? 8 : 16;  // as there are registers
             for (int s = 0; s < active; s += batch) {
                 uint4 v[batch][2];
 #pragma unroll
