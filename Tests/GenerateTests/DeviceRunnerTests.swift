@@ -381,6 +381,70 @@ struct DeviceRunnerTests {
         }
     }
 
+    @Test(
+        "tokens and their drafts, of different lengths, have the bits that they have one by one",
+        arguments: DeviceTestModel.allCases, [ElementType.bfloat16, .float8e4m3])
+    func drafted(_ kind: DeviceTestModel, cache: ElementType) throws {
+        let model = try kind.model(as: .bfloat16, on: .cuda(0))
+        let executor = try Executor(model, cache: cache)
+        let vocabulary = model.configuration.vocabularySize
+        let (alone, together) = (
+            try executor.runner(blocks: 64, tapping: [0, 1]),
+            try executor.runner(blocks: 64, tapping: [0, 1])
+        )
+        // Before a block's end, a split's and the window's.
+        let starts = [60, 509, 1, 1_020]
+        var next = 0
+        let blocks = starts.map { start in
+            defer { next += start / 64 + 2 }
+            return Array(next..<next + start / 64 + 2).reversed() as [Int]
+        }
+        func item(_ index: Int, _ range: Range<Int>, drafted: Int, predicts: Bool = true)
+            -> Scheduler.Item
+        {
+            Scheduler.Item(
+                request: RequestID(index),
+                tokens: range.map { Int32(($0 * 31 + 7 * index + 3) % vocabulary) },
+                start: range.lowerBound,
+                blocks: Array(blocks[index].prefix((range.upperBound + 63) / 64)),
+                predicts: predicts, drafted: drafted)
+        }
+        for runner in [alone, together] {
+            _ = try runner.logits(
+                of: .init(
+                    items: starts.indices.map {
+                        item($0, 0..<starts[$0], drafted: 0, predicts: false)
+                    }, preempted: []))
+        }
+        var places = starts
+        for lengths in [[4, 4, 4, 4], [1, 3, 8, 2], [5, 1, 1, 7], [1, 1, 1, 1]] {
+            var (expected, features) = ([[Float]](), [[Float]]())
+            for (index, count) in lengths.enumerated() {
+                for place in places[index]..<places[index] + count {
+                    let step = Scheduler.Step(
+                        items: [item(index, place..<place + 1, drafted: 0)], preempted: [])
+                    expected.append(try alone.logits(of: step).elements())
+                    features.append(
+                        try #require(try alone.features(of: RequestID(index))).elements())
+                }
+            }
+            let found = try together.logits(
+                of: .init(
+                    items: lengths.enumerated().map { index, count in
+                        item(index, places[index]..<places[index] + count, drafted: count - 1)
+                    }, preempted: []))
+            #expect(found.shape == [expected.count, vocabulary])
+            #expect(try found.elements(as: Float.self) == Array(expected.joined()))
+            var tapped: [Float] = []
+            for index in lengths.indices {
+                tapped += try #require(try together.features(of: RequestID(index)))
+                    .elements(as: Float.self)
+            }
+            #expect(tapped == Array(features.joined()))
+            for (index, count) in lengths.enumerated() { places[index] += count }
+        }
+    }
+
     @Test("prompts and single tokens in one step")
     func mixed() throws {
         let model = try DeviceTestModel.qwen3.model(as: .bfloat16, on: .cuda(0))

@@ -125,10 +125,24 @@ struct SpeculationTests {
         "text is the same with any guesses, greedy or drawn, alone or with others",
         arguments: [nil, 1, 4, 7])
     func sameText(length: Int?) throws {
-        let model = try CausalLanguageModel(Checkpoint(TestData.tiny), configuration)
-        let executor = try Executor(model)
         // Few blocks: requests give way to one another.
-        func runner() throws -> any StepRunner { try executor.runner(blocks: 9) }
+        try compare(length: length, on: .cpu, blocks: 9)
+    }
+
+    /// A prompt's states have not the bits of single tokens', so nobody gives way here.
+    @Test(
+        "text is the same with any guesses on a GPU", .enabled(if: DeviceTestMachine.hasDevice),
+        arguments: [nil, 1, 4, 7])
+    func sameTextOnDevice(length: Int?) throws {
+        try compare(length: length, on: .cuda(0), blocks: 64)
+    }
+
+    private func compare(length: Int?, on device: Device, blocks: Int) throws {
+        let model = try CausalLanguageModel(
+            Checkpoint(TestData.tiny), configuration, as: device == .cpu ? .float32 : .bfloat16,
+            on: device)
+        let executor = try Executor(model)
+        func runner() throws -> any StepRunner { try executor.runner(blocks: blocks) }
         let plain = try answers(try runner(), nil, length: nil)
         let prompts = Dictionary(
             uniqueKeysWithValues: wishes.enumerated().map {
