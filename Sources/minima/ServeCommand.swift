@@ -18,15 +18,23 @@ struct ServeCommand: ParsableCommand {
             /openapi.json describes it all, /metrics is for Prometheus, /health for whoever restarts \
             servers. The first SIGTERM lets running requests finish and nobody in, the second ends at once.
 
+            With --config and --dummy it serves random weights of any shape, for measuring; prompts may be \
+            arrays of token ids, and `ignore_eos` keeps answers at their length.
+
               minima serve Models/tiny
               minima serve MODEL --host 0.0.0.0 --api-key-file keys.txt --tls-cert chain.pem --tls-key key.pem
+              minima serve --config qwen3-32b.json --dummy --keep 0.617 --tokenizer Models/tiny
               curl localhost:8000/v1/completions -H 'Content-Type: application/json' -d '{"prompt": "The history of", "max_tokens": 40}'
             """)
 
-    @Argument(help: "Folder of the model.", completion: .directory)
-    var model: String
+    @OptionGroup var source: BenchModelOptions
 
-    @Option(help: "Name that clients call the model by. Default: its folder's.")
+    @Option(
+        help: "Folder of the tokenizer and its chat template. Default: the model's, or --config's.",
+        completion: .directory)
+    var tokenizer: String?
+
+    @Option(help: "Name that clients call the model by. Default: its folder's or --config's.")
     var name: String?
 
     @Option(help: "Address to listen at.")
@@ -62,9 +70,6 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "Open connections at most; others wait to be accepted.")
     var maxConnections = 1_024
 
-    @Option(help: "Type of cached keys and values: bf16 or fp8. A CPU keeps float32.")
-    var kv: CacheKind?
-
     @Option(
         help:
             "Tokens that keys and values are cached of, all requests together. Default: what --gpu-memory leaves room for."
@@ -80,16 +85,11 @@ struct ServeCommand: ParsableCommand {
     )
     var gpuMemory: Double?
 
-    @Option(
-        help:
-            "Type to compute in: float32 or bfloat16. Default: float32 on the CPU, bfloat16 on a GPU."
-    )
-    var dtype: ComputeType?
-
-    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var spill: SpillOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        try source.require()
         for (name, value, range) in [
             ("port", port, 0...65_535), ("max-concurrency", maxConcurrency, 1...4_096),
             ("max-queue", maxQueue, 0...1 << 20), ("timeout", timeout, 1...86_400),
@@ -112,23 +112,22 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // What costs nothing to find out comes before what takes minutes.
         let keys = try apiKeyFile.map { try APIKeys(file: $0) }
-        let device = try compute.resolve()
-        if kv != nil, device == .cpu {
-            throw ValidationError("--kv is for a GPU: a CPU keeps keys and values in float32")
-        }
-        let tokenizer = try Tokenizer(path: model)
-        let configuration = try ModelConfiguration(folder: model)
-        let template = try ServedTemplate(folder: model)
-        let (engine, cache) = try engine(configuration, tokenizer, on: device)
+        let device = try source.resolvedDevice()
+        let configuration = try source.configuration()
+        let words = try ServedTokenizer(folder: tokenizer, source, configuration, note: note)
+        let template = try ServedTemplate(folder: words.folder)
+        let made = try maker(on: device).make(
+            try source.source(configuration, source.elementType(on: device)), configuration,
+            words.tokenizer)
+        if let text = made.executor.note { note(text) }
         var served = ServedModel(
-            name: name ?? URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent,
-            tokenizer: tokenizer,
+            name: name ?? modelName, tokenizer: words.tokenizer,
             contextLength: min(configuration.maxPositions, maxContext ?? .max),
-            vocabularySize: configuration.vocabularySize, cacheTokens: cache.tokens,
+            vocabularySize: configuration.vocabularySize, cacheTokens: made.cache.tokens,
             beginToken: configuration.beginToken ?? configuration.endTokens.first,
             created: Int(Date().timeIntervalSince1970))
         if let template { served.render = { try template.render($0) } }
-        let formats = ServedFormats(tokenizer)
+        let formats = ServedFormats(words.tokenizer)
         served.constrain = { try formats.constraint(for: $0) }
         let server = try Server(
             served, options(keys), page: Page.html, logger: logger, onRunning: announce(served.name)
@@ -139,34 +138,26 @@ struct ServeCommand: ParsableCommand {
             do { try await server.run() } catch { fault.withLock { $0 = error } }
             server.engine.stop()
         }
-        withoutGradients { server.engine.run(ServedEngine(engine)) }
+        withoutGradients { server.engine.run(ServedEngine(made.engine)) }
         if let fault = fault.withLock({ $0 }) { throw fault }
     }
 
-    private func engine(
-        _ configuration: ModelConfiguration, _ tokenizer: Tokenizer, on device: Device
-    ) throws -> (Engine, CacheSize) {
-        var limits = Scheduler.Limits()
-        limits.requests = maxConcurrency
-        limits.stepTokens = max(limits.stepTokens, maxConcurrency)
-        // The server itself refuses what is too much.
-        limits.waiting = .max
-        let type = dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
-        let checkpoint = try Checkpoint(model)
-        let cache = try CacheSize(
-            .checkpoint(checkpoint), configuration, as: type, cache: kv?.elementType, on: device,
-            tokens: cacheTokens, share: gpuMemory ?? (device == .cpu ? 0.25 : 0.9),
-            sequences: maxConcurrency, stepTokens: limits.stepTokens)
-        TorchRuntime.keepFreedMemory()
-        let executor = try Executor(
-            CausalLanguageModel(checkpoint, configuration, as: type, on: device),
-            cache: kv?.elementType)
-        if !output.quiet { StandardError.note(executor.note) }
-        return (
-            Engine(
-                try executor.runner(blocks: cache.blocks), configuration, tokenizer: tokenizer,
-                limits: limits), cache
-        )
+    private func maker(on device: Device) -> EngineMaker {
+        EngineMaker(
+            device: device, type: source.elementType(on: device), cache: source.kv?.elementType,
+            cacheTokens: cacheTokens, share: gpuMemory ?? (device == .cpu ? 0.25 : 0.9),
+            concurrency: maxConcurrency, spill: spill.bytes)
+    }
+
+    private var modelName: String {
+        if let config = source.config {
+            return URL(fileURLWithPath: config).deletingPathExtension().lastPathComponent
+        }
+        return URL(fileURLWithPath: source.model ?? "").standardizedFileURL.lastPathComponent
+    }
+
+    private func note(_ text: String) {
+        if !output.quiet { StandardError.note(text) }
     }
 
     private func options(_ keys: APIKeys?) -> ServerOptions {

@@ -7,16 +7,19 @@ private struct Served {
     let running: Program.Running
     let client: Client
 
-    init(_ arguments: [String] = [], in scratch: Scratch) throws {
+    /// - Parameter model: the arguments that name it.
+    init(
+        _ arguments: [String] = [], model: [String] = [Program.tiny], in scratch: Scratch
+    ) throws {
         let log = scratch.path("serve.json")
         try Data().write(to: URL(fileURLWithPath: log))
         running = try Program.Running(
             "/bin/bash",
             [
                 "-c",
-                "exec \"$0\" serve \"$1\" --port 0 --json --device cpu --cache-tokens 20000 \"${@:3}\" >\"$2\"",
-                Program.path, Program.tiny, log,
-            ] + arguments, in: scratch)
+                "exec \"$0\" serve \"${@:2}\" --port 0 --json --device cpu --cache-tokens 20000 >\"$1\"",
+                Program.path, log,
+            ] + model + arguments, in: scratch)
         for _ in 0..<600 {
             let text = try String(contentsOfFile: log, encoding: .utf8)
             if text.hasSuffix("\n"),
@@ -71,14 +74,14 @@ private struct Client: Sendable {
 @Suite("minima serve", .serialized)
 struct ServeCommandTests {
     private func withServer(
-        _ arguments: [String] = [], endsItself: Bool = false,
+        _ arguments: [String] = [], model: [String] = [Program.tiny], endsItself: Bool = false,
         _ body: (Client, pid_t) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let served = try Served(arguments, in: Scratch(folder: folder))
+        let served = try Served(arguments, model: model, in: Scratch(folder: folder))
         do {
             try await body(served.client, served.running.process.processIdentifier)
         } catch {
@@ -224,6 +227,101 @@ struct ServeCommandTests {
             let error = try #require(refusal["error"] as? [String: Any])
             #expect((error["message"] as? String)?.contains("the keyword 'not'") == true)
         }
+    }
+
+    @Test("random weights of a shape are served, whatever the tokenizer knows of their ids")
+    func randomWeights() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let scratch = Scratch(folder: folder)
+        let tiny = try Data(contentsOf: URL(fileURLWithPath: "\(Program.tiny)/config.json"))
+        var shape = try #require(try JSONSerialization.jsonObject(with: tiny) as? [String: Any])
+        shape["vocab_size"] = 9_000
+        let wide = scratch.path("wide.json")
+        try JSONSerialization.data(withJSONObject: shape).write(to: URL(fileURLWithPath: wide))
+        let none = try Program.run("serve", "--config", wide, "--dummy", "--port", "0", "--device", "cpu")
+        #expect(none.status == 1 && none.errors.contains("pass --tokenizer FOLDER"))
+        shape["vocab_size"] = 4_000
+        let narrow = scratch.path("narrow.json")
+        try JSONSerialization.data(withJSONObject: shape).write(to: URL(fileURLWithPath: narrow))
+        let more = try Program.run(
+            "serve", "--config", narrow, "--dummy", "--tokenizer", Program.tiny, "--port", "0",
+            "--device", "cpu")
+        #expect(more.status == 1 && more.errors.contains("has 4,096 ids and the model 4,000"))
+        let model = [
+            "--config", wide, "--dummy", "--keep", "0.6", "--weights", "int8", "--tokenizer",
+            Program.tiny,
+        ]
+        try await withServer(model: model) { served, _ in
+            let (status, answer) = try await served.post(
+                "/v1/completions",
+                [
+                    "model": "wide", "prompt": [8_999, 0, 5], "max_tokens": 50, "temperature": 0,
+                    "ignore_eos": true, "logprobs": 0,
+                ])
+            #expect(status == 200)
+            let usage = try #require(answer["usage"] as? [String: Int])
+            #expect(usage["completion_tokens"] == 50 && usage["prompt_tokens"] == 3)
+            let choice = try #require((answer["choices"] as? [[String: Any]])?.first)
+            #expect(choice["finish_reason"] as? String == "length")
+            #expect((choice["text"] as? String)?.isEmpty == false)
+            let (refused, _) = try await served.post(
+                "/v1/completions", ["prompt": [9_000], "max_tokens": 1])
+            #expect(refused == 400)
+        }
+    }
+
+    @Test("bench serve over HTTP counts what succeeds and what is refused, and draws it")
+    func load() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let (keys, figure) = ("\(folder)/keys", "\(folder)/load.svg")
+        try Data("a-key-of-tests\n".utf8).write(to: URL(fileURLWithPath: keys))
+        let limits = ["--max-concurrency", "2", "--max-queue", "1", "--api-key-file", keys]
+        try await withServer(limits) { served, _ in
+            func bench(_ arguments: String...) throws -> Program.Result {
+                try Program.run(
+                    ["bench", "serve", "--url", served.url, "--quiet"] + arguments)
+            }
+            let whole = try bench(
+                "--api-key", "a-key-of-tests", "--requests", "9", "--concurrency", "3",
+                "--prompt-tokens", "70", "--output-tokens", "12", "--slo-ttft", "60000", "--json",
+                "--figure", figure)
+            #expect(whole.status == 0, "\(whole.errors)")
+            let report = try whole.json()
+            #expect(report["succeeded"] as? Int == 9 && report["good_share"] as? Double == 1)
+            let tokens =
+                (report["output_tokens_per_second"] as? Double ?? 0)
+                * (report["seconds"] as? Double ?? 0)
+            #expect(abs(tokens - 108) < 1e-6)
+            let first = try #require(report["ttft_ms"] as? [String: Double])
+            #expect((first["p50"] ?? 0) > 0 && first["p50"] ?? 0 <= first["p99"] ?? 0)
+            let picture = try String(contentsOfFile: figure, encoding: .utf8)
+            #expect(picture.hasPrefix("<svg") && picture.contains("share of 9"))
+            // More than the server takes at once, by chance and all at the same time nearly.
+            let refused = try bench(
+                "--api-key", "a-key-of-tests", "--requests", "12", "--rate", "1000",
+                "--prompt-tokens", "70", "--output-tokens", "200", "--csv")
+            #expect(refused.status == 0)
+            let rows = refused.output.split(separator: "\n").map {
+                $0.split(separator: ",", omittingEmptySubsequences: false)
+            }
+            #expect(rows.count == 2 && rows[0].count == rows[1].count)
+            let cells = Dictionary(uniqueKeysWithValues: zip(rows[0], rows[1]))
+            let failures = try #require(cells["failures"])
+            let succeeded = try #require(cells["succeeded"].flatMap { Int($0) })
+            #expect(failures == "429:\(12 - succeeded)" && (3..<12).contains(succeeded))
+            #expect(refused.errors.contains("queue_full"))
+            let unknown = try bench("--requests", "1")
+            #expect(unknown.status == 1 && unknown.errors.contains("(401)"))
+        }
+        let nobody = try Program.run(
+            "bench", "serve", "--url", "http://127.0.0.1:1", "--requests", "1")
+        #expect(nobody.status == 1 && nobody.errors.contains("(connection)"))
     }
 
     @Test("SIGTERM lets requests finish")
