@@ -1,7 +1,7 @@
 import ArgumentParser
 import Artifacts
+import Evaluate
 import Foundation
-import Generate
 import Logging
 import Models
 import Serve
@@ -86,6 +86,22 @@ struct ServeCommand: ParsableCommand {
     var gpuMemory: Double?
 
     @OptionGroup var spill: SpillOptions
+
+    @Option(
+        help:
+            "Dense model that answers instead when POST /admin/model says so. Needs --api-key-file.",
+        completion: .directory)
+    var fallbackDense: String?
+
+    @Option(
+        help:
+            "Dense model that a sample of answers is compared with, for /metrics. It is kept in memory; on a GPU a comparison takes time from answers.",
+        completion: .directory)
+    var shadow: String?
+
+    @Option(help: "Share of the answers that --shadow compares. Default: 0.05.")
+    var shadowFraction: Double?
+
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -104,6 +120,19 @@ struct ServeCommand: ParsableCommand {
         guard (tlsCert == nil) == (tlsKey == nil) else {
             throw ValidationError("--tls-cert and --tls-key go together")
         }
+        if fallbackDense != nil, apiKeyFile == nil {
+            throw ValidationError(
+                "--fallback-dense needs --api-key-file: otherwise anybody could change the model")
+        }
+        if let shadowFraction {
+            guard shadow != nil, shadowFraction > 0, shadowFraction <= 1 else {
+                throw ValidationError(
+                    "--shadow-fraction must be above 0 and at most 1, and needs --shadow")
+            }
+        }
+        if source.dummy, fallbackDense != nil || shadow != nil {
+            throw ValidationError("--fallback-dense and --shadow are for a model, not for --dummy")
+        }
         if let gpuMemory, !(gpuMemory > 0 && gpuMemory <= 1) {
             throw ValidationError("--gpu-memory must be above 0 and at most 1")
         }
@@ -116,37 +145,66 @@ struct ServeCommand: ParsableCommand {
         let configuration = try source.configuration()
         let words = try ServedTokenizer(folder: tokenizer, source, configuration, note: note)
         let template = try ServedTemplate(folder: words.folder)
-        let made = try maker(on: device).make(
-            try source.source(configuration, source.elementType(on: device)), configuration,
-            words.tokenizer)
-        if let text = made.executor.note { note(text) }
+        let shadow = try shadowModel(configuration, words.tokenizer, on: device)
+        let models = try ServedModels(
+            try maker(on: device), try source.source(configuration, source.elementType(on: device)),
+            configuration, words.tokenizer, fallback: fallbackDense, shadow: shadow, note: noted)
         var served = ServedModel(
             name: name ?? modelName, tokenizer: words.tokenizer,
-            contextLength: min(configuration.maxPositions, maxContext ?? .max),
-            vocabularySize: configuration.vocabularySize, cacheTokens: made.cache.tokens,
+            contextLength: min(models.contextLength, maxContext ?? .max),
+            vocabularySize: configuration.vocabularySize, cacheTokens: models.cacheTokens,
             beginToken: configuration.beginToken ?? configuration.endTokens.first,
             created: Int(Date().timeIntervalSince1970))
         if let template { served.render = { try template.render($0) } }
         let formats = ServedFormats(words.tokenizer)
         served.constrain = { try formats.constraint(for: $0) }
+        served.constrainCall = { try formats.constraint(forCall: $0, $1) }
+        served.toolCallMarks = template?.toolCallMarks
+        let exchange = fallbackDense.map { _ in ModelExchange() }
+        let engine = ExchangingEngine(
+            try models.load(.compressed), exchange ?? ModelExchange(), models)
         let server = try Server(
-            served, options(keys), page: Page.html, logger: logger, onRunning: announce(served.name)
-        )
+            served, options(keys), exchange: exchange, shadow: shadow?.shadow, page: Page.html,
+            logger: logger, onRunning: announce(served.name))
         Interruption.onRequest { Task { await server.drain() } }
         let fault = Mutex<(any Error)?>(nil)
         Task.detached {
             do { try await server.run() } catch { fault.withLock { $0 = error } }
             server.engine.stop()
         }
-        withoutGradients { server.engine.run(ServedEngine(made.engine)) }
+        shadow?.start()
+        withoutGradients { server.engine.run(engine) }
+        shadow?.stop()
+        // An orderly end would take libtorch apart under the thread that loads a model.
+        if engine.isLoading { _exit(fault.withLock { $0 } == nil ? 0 : 1) }
         if let fault = fault.withLock({ $0 }) { throw fault }
     }
 
-    private func maker(on device: Device) -> EngineMaker {
-        EngineMaker(
+    /// - Throws: where the memory that is free is not known.
+    private func maker(on device: Device) throws -> EngineMaker {
+        let free = Double(try BenchmarkMemory.available(on: device))
+        return EngineMaker(
             device: device, type: source.elementType(on: device), cache: source.kv?.elementType,
-            cacheTokens: cacheTokens, share: gpuMemory ?? (device == .cpu ? 0.25 : 0.9),
+            cacheTokens: cacheTokens,
+            room: Int(free * (gpuMemory ?? (device == .cpu ? 0.25 : 0.9))),
             concurrency: maxConcurrency, spill: spill.bytes)
+    }
+
+    /// What `--shadow` asks for; loaded first, so that what is free is counted without it.
+    private func shadowModel(
+        _ configuration: ModelConfiguration, _ tokenizer: Tokenizer, on device: Device
+    ) throws -> ShadowModel? {
+        guard let shadow else { return nil }
+        let dense = try DenseModel(shadow, beside: configuration, tokenizer)
+        let type = source.elementType(on: device)
+        let need = try BenchmarkMemory(
+            .checkpoint(dense.checkpoint), dense.configuration, as: type, on: device,
+            for: .init(
+                sequences: 0, tokens: 1, stepTokens: ShadowModel.longest, predictions: 512))
+        try need.require(BenchmarkMemory.available(on: device), on: device)
+        return ShadowModel(
+            try CausalLanguageModel(dense.checkpoint, dense.configuration, as: type, on: device),
+            fraction: shadowFraction ?? 0.05)
     }
 
     private var modelName: String {
@@ -156,8 +214,11 @@ struct ServeCommand: ParsableCommand {
         return URL(fileURLWithPath: source.model ?? "").standardizedFileURL.lastPathComponent
     }
 
-    private func note(_ text: String) {
-        if !output.quiet { StandardError.note(text) }
+    private func note(_ text: String) { noted(text) }
+
+    private var noted: @Sendable (String) -> Void {
+        let isQuiet = output.quiet
+        return { text in if !isQuiet { StandardError.note(text) } }
     }
 
     private func options(_ keys: APIKeys?) -> ServerOptions {

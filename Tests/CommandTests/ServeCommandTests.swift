@@ -42,9 +42,16 @@ private struct Served {
 /// Asks a server.
 private struct Client: Sendable {
     let url: String
+    var key: String?
+
+    private func request(_ path: String) throws -> URLRequest {
+        var request = URLRequest(url: try #require(URL(string: url + path)))
+        if let key { request.setValue("Bearer \(key)", forHTTPHeaderField: "Authorization") }
+        return request
+    }
 
     func post(_ path: String, _ fields: [String: Any]) async throws -> (Int, [String: Any]) {
-        var request = URLRequest(url: try #require(URL(string: url + path)))
+        var request = try request(path)
         request.httpMethod = "POST"
         request.setValue("application/json", forHTTPHeaderField: "Content-Type")
         request.httpBody = try JSONSerialization.data(withJSONObject: fields)
@@ -53,20 +60,20 @@ private struct Client: Sendable {
         return ((response as? HTTPURLResponse)?.statusCode ?? 0, try #require(object))
     }
 
-    func text(of prompt: String, tokens: Int) async throws -> String {
+    func text(of prompt: String, tokens: Int, model: String = "tiny") async throws -> String {
         let (status, answer) = try await post(
             "/v1/completions",
-            ["prompt": prompt, "max_tokens": tokens, "temperature": 0, "model": "tiny"])
+            ["prompt": prompt, "max_tokens": tokens, "temperature": 0, "model": model])
         #expect(status == 200)
         let choices = try #require(answer["choices"] as? [[String: Any]])
         return try #require(choices.first?["text"] as? String)
     }
 
     func metric(_ name: String) async throws -> Double {
-        let (data, _) = try await URLSession.shared.data(
-            from: try #require(URL(string: url + "/metrics")))
+        let (data, _) = try await URLSession.shared.data(for: request("/metrics"))
+        let full = name.contains(":") ? name : "vllm:\(name)"
         let line = String(decoding: data, as: UTF8.self).split(separator: "\n")
-            .first { $0.hasPrefix("vllm:\(name){") }
+            .first { $0.hasPrefix("\(full){") }
         return try #require(line?.split(separator: " ").last.flatMap { Double($0) })
     }
 }
@@ -241,7 +248,8 @@ struct ServeCommandTests {
         shape["vocab_size"] = 9_000
         let wide = scratch.path("wide.json")
         try JSONSerialization.data(withJSONObject: shape).write(to: URL(fileURLWithPath: wide))
-        let none = try Program.run("serve", "--config", wide, "--dummy", "--port", "0", "--device", "cpu")
+        let none = try Program.run(
+            "serve", "--config", wide, "--dummy", "--port", "0", "--device", "cpu")
         #expect(none.status == 1 && none.errors.contains("pass --tokenizer FOLDER"))
         shape["vocab_size"] = 4_000
         let narrow = scratch.path("narrow.json")
@@ -322,6 +330,146 @@ struct ServeCommandTests {
         let nobody = try Program.run(
             "bench", "serve", "--url", "http://127.0.0.1:1", "--requests", "1")
         #expect(nobody.status == 1 && nobody.errors.contains("(connection)"))
+    }
+
+    @Test("a fallback answers when it is told to, and a shadow compares without a client's notice")
+    func otherModels() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let (keys, small) = ("\(folder)/keys", "\(folder)/small")
+        try Data("a-key-of-tests\n".utf8).write(to: URL(fileURLWithPath: keys))
+        let made = try Program.run(
+            "compress", Program.tiny, "--format", "low-rank", "--keep", "0.6", "--unweighted",
+            "--device", "cpu", "--output", small, "--quiet")
+        #expect(made.status == 0, "\(made.errors)")
+        func greedy(_ model: String) throws -> String {
+            let result = try Program.run(
+                "generate", model, "The history of the lighthouse", "--max-tokens", "30", "--json",
+                "--quiet", "--device", "cpu")
+            return try #require(try result.json()["text"] as? String)
+        }
+        let texts = try (compressed: greedy(small), dense: greedy(Program.tiny))
+        #expect(texts.compressed != texts.dense)
+        let open = try Program.run(
+            "serve", small, "--fallback-dense", Program.tiny, "--port", "0", "--device", "cpu")
+        #expect(open.status == 2 && open.errors.contains("needs --api-key-file"))
+        let others = [
+            "--fallback-dense", Program.tiny, "--api-key-file", keys, "--shadow", Program.tiny,
+            "--shadow-fraction", "1",
+        ]
+        try await withServer(others, model: [small]) { served, _ in
+            var served = served
+            let (refused, _) = try await served.post("/admin/model", ["use": "dense"])
+            #expect(refused == 401)
+            served.key = "a-key-of-tests"
+            let prompt = "The history of the lighthouse"
+            #expect(
+                try await served.text(of: prompt, tokens: 30, model: "small") == texts.compressed)
+            for _ in 0..<200 where try await served.metric("minima:shadow_tokens_total") < 30 {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            #expect(try await served.metric("minima:shadow_tokens_total") == 30)
+            let agreement = try await served.metric("minima:shadow_agreement")
+            let divergence = try await served.metric("minima:shadow_kl_mean")
+            #expect(agreement < 1 && divergence > 0.01 && divergence < 10)
+            let (changed, state) = try await served.post("/admin/model", ["use": "dense"])
+            #expect(changed == 200 && state["active"] as? String == "dense")
+            #expect(try await served.text(of: prompt, tokens: 30, model: "small") == texts.dense)
+            // The dense model's own answers are not compared with itself.
+            #expect(try await served.metric("minima:shadow_tokens_total") == 30)
+            let (back, _) = try await served.post("/admin/model", ["use": "compressed"])
+            #expect(back == 200)
+            #expect(
+                try await served.text(of: prompt, tokens: 30, model: "small") == texts.compressed)
+        }
+    }
+
+    /// A copy of the shipped model whose template says how it writes calls.
+    private func modelWithTools(in folder: String) throws -> String {
+        let model = try Scratch(folder: folder).copyOfTiny()
+        let template =
+            "{%- for tool in tools %}{{ tool | tojson }}\n{%- endfor %}{# <tool_call> #}{%- for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{%- endfor %}<|im_start|>assistant\n{# </tool_call> #}"
+        try Data(template.utf8).write(to: URL(fileURLWithPath: "\(model)/chat_template.jinja"))
+        return model
+    }
+
+    private static let python = Program.root + "/.deps/python/bin/python"
+
+    @Test(
+        "the official client runs every endpoint",
+        .enabled(
+            if: FileManager.default.fileExists(atPath: python)
+                || ProcessInfo.processInfo.environment["MINIMA_REQUIRE_REFERENCE"] == "1",
+            "make reference installs it"))
+    func officialClient() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let keys = "\(folder)/keys"
+        try Data("a-key-of-tests\n".utf8).write(to: URL(fileURLWithPath: keys))
+        try await withServer(["--api-key-file", keys], model: [modelWithTools(in: folder)]) {
+            served, _ in
+            let result = try Program.Running(
+                Self.python,
+                ["Tests/Reference/openai_client.py", served.url, "a-key-of-tests"],
+                in: Scratch(folder: folder)
+            ).finish()
+            #expect(result.status == 0, "\(result.errors)")
+            let checks = result.output.split(separator: " ").first.flatMap { Int($0) }
+            #expect(checks ?? 0 >= 30, "\(result.output)")
+        }
+    }
+
+    @Test("a tool that must be called is called, with arguments of its schema")
+    func toolCalls() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let model = try modelWithTools(in: folder)
+        func tool(_ name: String, _ values: [String]) -> [String: Any] {
+            [
+                "type": "function",
+                "function": [
+                    "name": name,
+                    "parameters": [
+                        "type": "object", "additionalProperties": false, "required": ["place"],
+                        "properties": ["place": ["$ref": "#/$defs/place"]],
+                        "$defs": ["place": ["enum": values]],
+                    ] as [String: Any],
+                ] as [String: Any],
+            ]
+        }
+        let tools = [tool("weather", ["Oslo", "Rome"]), tool("tide", ["Brest"])]
+        let choices: [Any] = [
+            "required", ["type": "function", "function": ["name": "tide"]] as [String: Any],
+        ]
+        try await withServer(model: [model]) { served, _ in
+            for (number, choice) in choices.enumerated() {
+                let (status, answer) = try await served.post(
+                    "/v1/chat/completions",
+                    [
+                        "messages": [["role": "user", "content": "How is the sea?"]],
+                        "tools": tools, "tool_choice": choice, "max_tokens": 400, "seed": number,
+                    ])
+                #expect(status == 200, "\(answer)")
+                let first = try #require((answer["choices"] as? [[String: Any]])?.first)
+                #expect(first["finish_reason"] as? String == "tool_calls")
+                let message = try #require(first["message"] as? [String: Any])
+                #expect(message["content"] is NSNull)
+                let calls = try #require(message["tool_calls"] as? [[String: Any]])
+                let function = try #require(calls.first?["function"] as? [String: String])
+                let arguments = try JSONSerialization.jsonObject(
+                    with: Data((function["arguments"] ?? "").utf8))
+                let place = try #require((arguments as? [String: String])?["place"])
+                let places = function["name"] == "tide" ? ["Brest"] : ["Oslo", "Rome"]
+                #expect(calls.count == 1 && places.contains(place))
+                #expect(number == 0 || function["name"] == "tide")
+            }
+        }
     }
 
     @Test("SIGTERM lets requests finish")
