@@ -100,7 +100,14 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         target(
-            "Evaluate", ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
+            "Evaluate",
+            [
+                "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         target(
             "Compare",
             [
@@ -147,7 +154,10 @@ let package = Package(
             ]),
         tests(
             of: "Evaluate",
-            ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate"]),
+            [
+                "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Generate",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests(
             of: "Compare",
             [

@@ -1,8 +1,8 @@
 /// The 50th, 90th and 99th percentile of some numbers, each one of them (nearest rank); 0 of none.
-struct Percentiles: Hashable {
-    let p50: Double
-    let p90: Double
-    let p99: Double
+package struct Percentiles: Hashable, Codable, Sendable {
+    package let p50: Double
+    package let p90: Double
+    package let p99: Double
 
     init(_ values: [Double]) {
         let sorted = values.sorted()

@@ -7,15 +7,12 @@ import Generate
 import Models
 import Tensors
 
-/// Serves requests of random prompts, a new one as soon as another ends; each token is the likeliest one.
+/// Serves requests of random prompts as they come; each token is the likeliest one, and no answer ends before its length.
 package struct ServeBenchmark {
     package let measured: MeasuredModel
-    package var requests = 32
-    /// Requests at once.
-    package var concurrency = 8
-    package var promptTokens = 512
-    /// Of each request; none ends before.
-    package var outputTokens = 128
+    package let arrivals: Arrivals
+    /// Requests at once; more wait.
+    package let concurrency: Int
     /// Blocks of the cache; `nil`: as many as the requests at once come to need.
     package var blocks: Int?
     /// Bytes of the host that may hold what requests that gave their blocks back had computed.
@@ -25,7 +22,9 @@ package struct ServeBenchmark {
 
     private var model: CausalLanguageModel { measured.model }
 
-    package init(_ measured: MeasuredModel) { self.measured = measured }
+    package init(_ measured: MeasuredModel, _ arrivals: Arrivals, concurrency: Int) {
+        (self.measured, self.arrivals, self.concurrency) = (measured, arrivals, concurrency)
+    }
 
     package struct Result: BenchmarkRow {
         package let variant: MeasuredModel.Variant
@@ -33,6 +32,7 @@ package struct ServeBenchmark {
         package let kv: String
         package let requests: Int
         package let concurrency: Int
+        /// Of the longest.
         package let promptTokens: Int
         package let outputTokens: Int
         package let seconds: Double
@@ -48,6 +48,10 @@ package struct ServeBenchmark {
         package let interToken50: Double
         package let interToken90: Double
         package let interToken99: Double
+        /// And of the mean time per token behind a request's first.
+        package let perToken50: Double
+        package let perToken90: Double
+        package let perToken99: Double
         /// Times that a request had to give its blocks back.
         package let preemptions: Int
         /// Tokens whose keys and values came back from the host's memory.
@@ -57,30 +61,33 @@ package struct ServeBenchmark {
 
     /// What the requests need, by `BenchmarkMemory`.
     package static func load(
-        concurrency: Int, promptTokens: Int, outputTokens: Int
+        _ arrivals: Arrivals, concurrency: Int
     ) -> BenchmarkMemory.Load {
         BenchmarkMemory.Load(
-            sequences: concurrency, tokens: promptTokens + outputTokens,
+            sequences: concurrency, tokens: arrivals.mostTokens,
             stepTokens: limits(concurrency).stepTokens, predictions: concurrency)
     }
 
     private static func limits(_ concurrency: Int) -> Scheduler.Limits {
         var limits = Scheduler.Limits()
         limits.requests = concurrency
-        limits.waiting = max(limits.waiting, concurrency)
+        limits.waiting = .max
         limits.stepTokens = max(limits.stepTokens, concurrency)
         return limits
     }
 
     /// - Parameter progress: called with the number of requests that have ended, and of all.
     package func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws -> Result {
-        let each = MeasuredModel.blocks(for: promptTokens + outputTokens)
+        let each = MeasuredModel.blocks(for: arrivals.mostTokens)
         let runner = try measured.executor.runner(
             blocks: max(each, blocks ?? concurrency * each), spill: spill, noise: 5)
         // The first steps allocate and choose algorithms: as many requests as run at once, of two tokens each.
-        var warming = Loop(self, runner, count: concurrency, outputTokens: min(2, outputTokens))
+        let first = Arrivals(
+            closed: concurrency, count: concurrency, promptTokens: arrivals.mostPromptTokens,
+            outputTokens: min(2, arrivals.mostOutputTokens))
+        var warming = Loop(self, runner, first)
         try warming.run { _, _ in }
-        var loop = Loop(self, runner, count: requests, outputTokens: outputTokens)
+        var loop = Loop(self, runner, arrivals)
         try loop.run(progress: progress)
         return loop.result(measured.facts, peak: try PeakMemory.bytes(on: model.device))
     }
@@ -89,8 +96,7 @@ package struct ServeBenchmark {
     private struct Loop {
         let benchmark: ServeBenchmark
         let runner: any StepRunner
-        let count: Int
-        let outputTokens: Int
+        let arrivals: Arrivals
         var scheduler: Scheduler
         var random: RandomSource
         var times: [RequestID: [UInt64]] = [:]
@@ -99,9 +105,8 @@ package struct ServeBenchmark {
         var start: UInt64 = 0
         var end: UInt64 = 0
 
-        init(_ benchmark: ServeBenchmark, _ runner: any StepRunner, count: Int, outputTokens: Int) {
-            (self.benchmark, self.runner) = (benchmark, runner)
-            (self.count, self.outputTokens) = (count, outputTokens)
+        init(_ benchmark: ServeBenchmark, _ runner: any StepRunner, _ arrivals: Arrivals) {
+            (self.benchmark, self.runner, self.arrivals) = (benchmark, runner, arrivals)
             scheduler = Scheduler(
                 blocks: runner.blocks, blockTokens: runner.blockTokens,
                 limits: ServeBenchmark.limits(benchmark.concurrency), spill: runner.spillBlocks)
@@ -112,27 +117,50 @@ package struct ServeBenchmark {
 
         mutating func run(progress: (_ done: Int, _ total: Int) throws -> Void) throws {
             start = now
-            for _ in 0..<min(count, benchmark.concurrency) { try submit() }
+            let count = arrivals.requests.count
+            if case .closed(let most) = arrivals.pace {
+                for _ in 0..<min(count, most) { try submit(at: now) }
+            }
             var done = 0
-            while let step = scheduler.next() {
+            while done < count {
+                try submitDue()
                 try progress(done, count)
+                guard let step = scheduler.next() else { continue }
                 let predicted = try predictions(of: step)
                 let time = now
                 for id in predicted.keys { times[id, default: []].append(time) }
                 for _ in scheduler.finish(predicted.mapValues { [$0] }) {
                     done += 1
-                    if begun.count < count { try submit() }
+                    if case .closed = arrivals.pace, begun.count < count { try submit(at: now) }
                 }
             }
             end = now
         }
 
-        private mutating func submit() throws {
+        /// Submits what has come by now in an open loop; where nothing is left to compute, waits for the next that comes.
+        private mutating func submitDue() throws {
+            if case .closed = arrivals.pace { return }
+            while begun.count < arrivals.requests.count {
+                let due = start + UInt64(arrivals.requests[begun.count].time * 1e9)
+                let time = now
+                if due > time {
+                    guard scheduler.isIdle else { return }
+                    // Not for long: the caller may be asked to stop.
+                    Thread.sleep(forTimeInterval: min(0.1, Double(due - time) / 1e9))
+                    if now < due { return }
+                }
+                try submit(at: due)
+            }
+        }
+
+        /// - Parameter time: when it came.
+        private mutating func submit(at time: UInt64) throws {
             let vocabulary = UInt64(benchmark.model.configuration.vocabularySize)
-            let prompt = (0..<benchmark.promptTokens).map { _ in Int32(random.next() % vocabulary) }
+            let request = arrivals.requests[begun.count]
+            let prompt = (0..<request.promptTokens).map { _ in Int32(random.next() % vocabulary) }
             let id = RequestID(begun.count)
-            begun[id] = now
-            try scheduler.add(id, prompt: prompt, generated: outputTokens)
+            begun[id] = time
+            try scheduler.add(id, prompt: prompt, generated: request.outputTokens)
         }
 
         /// The likeliest next token of the items that predict.
@@ -149,25 +177,30 @@ package struct ServeBenchmark {
 
         func result(_ facts: MeasuredModel.Facts, peak: Int) -> Result {
             func milliseconds(_ from: UInt64, _ to: UInt64) -> Double { Double(to - from) / 1e6 }
-            var (first, gaps, rates) = ([Double](), [Double](), [Double]())
+            var (first, gaps, rates, means) = ([Double](), [Double](), [Double](), [Double]())
             for (id, times) in times {
                 guard let submitted = begun[id] else { continue }
                 first.append(milliseconds(submitted, times[0]))
                 gaps += zip(times, times.dropFirst()).map(milliseconds)
+                if times.count > 1 {
+                    means.append(
+                        milliseconds(times[0], times[times.count - 1]) / Double(times.count - 1))
+                }
                 rates.append(
                     1e3 * Double(times.count) / milliseconds(submitted, times[times.count - 1]))
             }
             let seconds = milliseconds(start, end) / 1e3
-            let (ttft, itl) = (Percentiles(first), Percentiles(gaps))
+            let (ttft, itl, tpot) = (Percentiles(first), Percentiles(gaps), Percentiles(means))
             let tokens = times.values.reduce(0) { $0 + $1.count }
             return Result(
                 variant: facts.variant, keep: facts.keep, kv: facts.kv, requests: times.count,
-                concurrency: benchmark.concurrency, promptTokens: benchmark.promptTokens,
-                outputTokens: outputTokens, seconds: seconds,
+                concurrency: benchmark.concurrency, promptTokens: arrivals.mostPromptTokens,
+                outputTokens: arrivals.mostOutputTokens, seconds: seconds,
                 outputTokensPerSecond: Double(tokens) / seconds,
                 tokensPerSecondPerRequest: rates.reduce(0, +) / Double(max(1, rates.count)),
                 firstToken50: ttft.p50, firstToken90: ttft.p90, firstToken99: ttft.p99,
                 interToken50: itl.p50, interToken90: itl.p90, interToken99: itl.p99,
+                perToken50: tpot.p50, perToken90: tpot.p90, perToken99: tpot.p99,
                 preemptions: scheduler.counts.preemptions,
                 restoredTokens: scheduler.counts.restoredTokens, peakMemoryBytes: peak)
         }
@@ -188,6 +221,9 @@ extension ServeBenchmark.Result {
         case interToken50 = "itl_p50_ms"
         case interToken90 = "itl_p90_ms"
         case interToken99 = "itl_p99_ms"
+        case perToken50 = "tpot_p50_ms"
+        case perToken90 = "tpot_p90_ms"
+        case perToken99 = "tpot_p99_ms"
         case preemptions
         case restoredTokens = "restored_tokens"
         case peakMemoryBytes = "peak_memory_bytes"
@@ -211,6 +247,9 @@ extension ServeBenchmark.Result {
         case .interToken50: String(format: "%.3f", interToken50)
         case .interToken90: String(format: "%.3f", interToken90)
         case .interToken99: String(format: "%.3f", interToken99)
+        case .perToken50: String(format: "%.3f", perToken50)
+        case .perToken90: String(format: "%.3f", perToken90)
+        case .perToken99: String(format: "%.3f", perToken99)
         case .preemptions: "\(preemptions)"
         case .restoredTokens: "\(restoredTokens)"
         case .peakMemoryBytes: "\(peakMemoryBytes)"

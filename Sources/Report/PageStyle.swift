@@ -93,6 +93,7 @@ enum PageStyle {
         svg .tick { font-size: 11px; fill: var(--soft); }
         svg .name { font-size: 11.5px; fill: var(--soft); }
         svg .strong { font-weight: 650; fill: var(--accent); }
+        .ground { fill: var(--ground); }
         .grid { stroke: var(--line); stroke-width: 1; fill: none; }
         .axis { stroke: var(--soft); stroke-width: 1; fill: none; }
         .leader { stroke: var(--soft); stroke-width: .75; fill: none; opacity: .8; }

@@ -29,6 +29,10 @@ package struct ServedModel: Sendable {
     package var render: (@Sendable (Conversation) throws -> String)?
     /// Turns a `response_format` into what an answer may consist of.
     package var constrain: (@Sendable (JSON) throws -> any TokenConstraint)?
+    /// How the model writes a call of a tool; `nil` where it is not known, and calls stay text.
+    package var toolCallMarks: ToolCallMarks?
+    /// Holds an answer to one call: an object of a schema between the marks.
+    package var constrainCall: (@Sendable (JSON, ToolCallMarks) throws -> any TokenConstraint)?
 
     package init(
         name: String, tokenizer: Tokenizer, contextLength: Int, vocabularySize: Int,

@@ -35,6 +35,7 @@ struct BenchDecodeCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
+        try measure.require()
         try MeasurementTime.validate(seconds)
     }
 

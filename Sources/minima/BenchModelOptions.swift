@@ -6,7 +6,7 @@ import Models
 import TensorNetworks
 import Tensors
 
-/// What `bench decode`, `bench prefill` and `bench serve` measure: a model, or a shape with random weights.
+/// What `bench decode`, `bench prefill` and `bench serve` measure and `serve` serves: a model, or a shape with random weights.
 struct BenchModelOptions: ParsableArguments {
     @Argument(help: "Folder of the model, dense or compressed.", completion: .directory)
     var model: String?
@@ -46,7 +46,7 @@ struct BenchModelOptions: ParsableArguments {
 
     func validate() throws {
         switch (model, config) {
-        case (nil, nil): throw ValidationError("give a model's folder, or --config and --dummy")
+        case (nil, nil): break
         case (.some, .some): throw ValidationError("give a model's folder or --config, not both")
         case (.some, nil):
             if dummy { throw ValidationError("--dummy weights are those of a --config") }
@@ -80,16 +80,11 @@ struct BenchModelOptions: ParsableArguments {
     ///   - load: what is to be computed of it.
     ///   - context: tokens of a sequence at most.
     func measured(_ load: BenchmarkMemory.Load, context: Int) throws -> MeasuredModel {
-        let device = try compute.resolve()
-        let type = dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
-        let configuration =
-            try config.map { try ModelConfiguration(file: $0) }
-            ?? ModelConfiguration(folder: model ?? "")
+        let device = try resolvedDevice()
+        let type = elementType(on: device)
+        let configuration = try configuration()
         guard context <= configuration.maxPositions else {
             throw ContextTooLong(tokens: context, context: configuration.maxPositions)
-        }
-        if kv != nil, device == .cpu {
-            throw ValidationError("--kv is for a GPU: a CPU keeps keys and values in float32")
         }
         let source = try source(configuration, type)
         let need = try BenchmarkMemory(
@@ -102,7 +97,36 @@ struct BenchModelOptions: ParsableArguments {
         return measured
     }
 
-    private func source(
+    /// - Throws: where the cache's type is not for it.
+    func resolvedDevice() throws -> Device {
+        let device = try compute.resolve()
+        if kv != nil, device == .cpu {
+            throw ValidationError("--kv is for a GPU: a CPU keeps keys and values in float32")
+        }
+        return device
+    }
+
+    /// What is computed in.
+    func elementType(on device: Device) -> ElementType {
+        dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
+    }
+
+    /// Where another option says what is measured, none of these is needed.
+    func require() throws {
+        guard model != nil || config != nil else {
+            throw ValidationError("give a model's folder, or --config and --dummy")
+        }
+    }
+
+    /// - Throws: where neither a model nor a configuration is named, or it cannot be read.
+    func configuration() throws -> ModelConfiguration {
+        try require()
+        return try config.map { try ModelConfiguration(file: $0) }
+            ?? ModelConfiguration(folder: model ?? "")
+    }
+
+    /// Where the weights come from; none is read or made yet.
+    func source(
         _ configuration: ModelConfiguration, _ type: ElementType
     ) throws -> WeightSource {
         if let model {

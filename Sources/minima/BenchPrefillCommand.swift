@@ -33,6 +33,7 @@ struct BenchPrefillCommand: ParsableCommand {
     @OptionGroup var result: OutputOptions
 
     func validate() throws {
+        try measure.require()
         guard chunk >= 1 else { throw ValidationError("--chunk must be 1 or more") }
         try MeasurementTime.validate(seconds)
     }

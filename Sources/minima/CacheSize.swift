@@ -8,16 +8,18 @@ import Tensors
 /// How many tokens a server keeps keys and values of.
 struct CacheSize {
     let blocks: Int
+    /// Of the weights, of what a step works with, and of the cache.
+    let bytes: Int
 
     var tokens: Int { blocks * Executor.blockTokens }
 
     /// - Parameters:
     ///   - tokens: as asked for; `nil` takes what there is room for.
-    ///   - share: of the memory that is free before the model is loaded; what weights and steps leave of it holds caches.
+    ///   - room: bytes that may be taken; what weights and steps leave of it holds caches.
     ///   - sequences: answers at once; more than all of them can use is never taken.
     init(
         _ source: WeightSource, _ configuration: ModelConfiguration, as type: ElementType,
-        cache: ElementType?, on device: Device, tokens: Int?, share: Double, sequences: Int,
+        cache: ElementType?, on device: Device, tokens: Int?, room: Int, sequences: Int,
         stepTokens: Int
     ) throws {
         let each = (configuration.maxPositions + Executor.blockTokens - 1) / Executor.blockTokens
@@ -27,18 +29,18 @@ struct CacheSize {
             source, configuration, as: type, cache: cache, on: device,
             for: .init(
                 sequences: 0, tokens: 1, stepTokens: stepTokens, predictions: sequences))
-        let available = try BenchmarkMemory.available(on: device)
         let block = PagedCache.byteCount(
             configuration, blocks: 1, blockTokens: Executor.blockTokens,
             as: cache ?? Executor.cacheType(type, on: device))
-        let room = (Int(Double(available) * share) - need.total) / block
-        let blocks = wanted ?? min(overflow ? .max : most, room)
-        guard blocks > 0, blocks <= room else {
+        let left = (room - need.total) / block
+        let blocks = wanted ?? min(overflow ? .max : most, left)
+        guard blocks > 0, blocks <= left else {
             throw TooLittleMemory(
-                need: need, blocks: max(1, wanted ?? 1), blockBytes: block, available: available,
-                share: share, device: device)
+                need: need, blocks: max(1, wanted ?? 1), blockBytes: block, room: room,
+                device: device)
         }
         self.blocks = blocks
+        bytes = need.total + blocks * block
     }
 }
 
@@ -46,13 +48,12 @@ private struct TooLittleMemory: Error, CustomStringConvertible {
     let need: BenchmarkMemory
     let blocks: Int
     let blockBytes: Int
-    let available: Int
-    let share: Double
+    let room: Int
     let device: Device
 
     var description: String {
         func words(_ bytes: Double) -> String { String(format: "%.2f GiB", bytes / 0x1p30) }
         return
-            "\(words(Double(need.weights))) of weights, \(words(Double(need.working))) to work in and \(words(Double(blocks) * Double(blockBytes))) of keys and values do not fit: \(device) has \(words(Double(available))) free, of which \(share.formatted()) may be taken"
+            "\(words(Double(need.weights))) of weights, \(words(Double(need.working))) to work in and \(words(Double(blocks) * Double(blockBytes))) of keys and values do not fit: of \(device) \(words(Double(room))) may be taken"
     }
 }

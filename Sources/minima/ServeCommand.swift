@@ -1,7 +1,7 @@
 import ArgumentParser
 import Artifacts
+import Evaluate
 import Foundation
-import Generate
 import Logging
 import Models
 import Serve
@@ -18,15 +18,23 @@ struct ServeCommand: ParsableCommand {
             /openapi.json describes it all, /metrics is for Prometheus, /health for whoever restarts \
             servers. The first SIGTERM lets running requests finish and nobody in, the second ends at once.
 
+            With --config and --dummy it serves random weights of any shape, for measuring; prompts may be \
+            arrays of token ids, and `ignore_eos` keeps answers at their length.
+
               minima serve Models/tiny
               minima serve MODEL --host 0.0.0.0 --api-key-file keys.txt --tls-cert chain.pem --tls-key key.pem
+              minima serve --config qwen3-32b.json --dummy --keep 0.617 --tokenizer Models/tiny
               curl localhost:8000/v1/completions -H 'Content-Type: application/json' -d '{"prompt": "The history of", "max_tokens": 40}'
             """)
 
-    @Argument(help: "Folder of the model.", completion: .directory)
-    var model: String
+    @OptionGroup var source: BenchModelOptions
 
-    @Option(help: "Name that clients call the model by. Default: its folder's.")
+    @Option(
+        help: "Folder of the tokenizer and its chat template. Default: the model's, or --config's.",
+        completion: .directory)
+    var tokenizer: String?
+
+    @Option(help: "Name that clients call the model by. Default: its folder's or --config's.")
     var name: String?
 
     @Option(help: "Address to listen at.")
@@ -62,9 +70,6 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "Open connections at most; others wait to be accepted.")
     var maxConnections = 1_024
 
-    @Option(help: "Type of cached keys and values: bf16 or fp8. A CPU keeps float32.")
-    var kv: CacheKind?
-
     @Option(
         help:
             "Tokens that keys and values are cached of, all requests together. Default: what --gpu-memory leaves room for."
@@ -80,16 +85,27 @@ struct ServeCommand: ParsableCommand {
     )
     var gpuMemory: Double?
 
+    @OptionGroup var spill: SpillOptions
+
     @Option(
         help:
-            "Type to compute in: float32 or bfloat16. Default: float32 on the CPU, bfloat16 on a GPU."
-    )
-    var dtype: ComputeType?
+            "Dense model that answers instead when POST /admin/model says so. Needs --api-key-file.",
+        completion: .directory)
+    var fallbackDense: String?
 
-    @OptionGroup var compute: ComputeOptions
+    @Option(
+        help:
+            "Dense model that a sample of answers is compared with, for /metrics. It is kept in memory; on a GPU a comparison takes time from answers.",
+        completion: .directory)
+    var shadow: String?
+
+    @Option(help: "Share of the answers that --shadow compares. Default: 0.05.")
+    var shadowFraction: Double?
+
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        try source.require()
         for (name, value, range) in [
             ("port", port, 0...65_535), ("max-concurrency", maxConcurrency, 1...4_096),
             ("max-queue", maxQueue, 0...1 << 20), ("timeout", timeout, 1...86_400),
@@ -104,6 +120,19 @@ struct ServeCommand: ParsableCommand {
         guard (tlsCert == nil) == (tlsKey == nil) else {
             throw ValidationError("--tls-cert and --tls-key go together")
         }
+        if fallbackDense != nil, apiKeyFile == nil {
+            throw ValidationError(
+                "--fallback-dense needs --api-key-file: otherwise anybody could change the model")
+        }
+        if let shadowFraction {
+            guard shadow != nil, shadowFraction > 0, shadowFraction <= 1 else {
+                throw ValidationError(
+                    "--shadow-fraction must be above 0 and at most 1, and needs --shadow")
+            }
+        }
+        if source.dummy, fallbackDense != nil || shadow != nil {
+            throw ValidationError("--fallback-dense and --shadow are for a model, not for --dummy")
+        }
         if let gpuMemory, !(gpuMemory > 0 && gpuMemory <= 1) {
             throw ValidationError("--gpu-memory must be above 0 and at most 1")
         }
@@ -112,61 +141,84 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // What costs nothing to find out comes before what takes minutes.
         let keys = try apiKeyFile.map { try APIKeys(file: $0) }
-        let device = try compute.resolve()
-        if kv != nil, device == .cpu {
-            throw ValidationError("--kv is for a GPU: a CPU keeps keys and values in float32")
-        }
-        let tokenizer = try Tokenizer(path: model)
-        let configuration = try ModelConfiguration(folder: model)
-        let template = try ServedTemplate(folder: model)
-        let (engine, cache) = try engine(configuration, tokenizer, on: device)
+        let device = try source.resolvedDevice()
+        let configuration = try source.configuration()
+        let words = try ServedTokenizer(folder: tokenizer, source, configuration, note: note)
+        let template = try ServedTemplate(folder: words.folder)
+        let shadow = try shadowModel(configuration, words.tokenizer, on: device)
+        let models = try ServedModels(
+            try maker(on: device), try source.source(configuration, source.elementType(on: device)),
+            configuration, words.tokenizer, fallback: fallbackDense, shadow: shadow, note: noted)
         var served = ServedModel(
-            name: name ?? URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent,
-            tokenizer: tokenizer,
-            contextLength: min(configuration.maxPositions, maxContext ?? .max),
-            vocabularySize: configuration.vocabularySize, cacheTokens: cache.tokens,
+            name: name ?? modelName, tokenizer: words.tokenizer,
+            contextLength: min(models.contextLength, maxContext ?? .max),
+            vocabularySize: configuration.vocabularySize, cacheTokens: models.cacheTokens,
             beginToken: configuration.beginToken ?? configuration.endTokens.first,
             created: Int(Date().timeIntervalSince1970))
         if let template { served.render = { try template.render($0) } }
-        let formats = ServedFormats(tokenizer)
+        let formats = ServedFormats(words.tokenizer)
         served.constrain = { try formats.constraint(for: $0) }
+        served.constrainCall = { try formats.constraint(forCall: $0, $1) }
+        served.toolCallMarks = template?.toolCallMarks
+        let exchange = fallbackDense.map { _ in ModelExchange() }
+        let engine = ExchangingEngine(
+            try models.load(.compressed), exchange ?? ModelExchange(), models)
         let server = try Server(
-            served, options(keys), page: Page.html, logger: logger, onRunning: announce(served.name)
-        )
+            served, options(keys), exchange: exchange, shadow: shadow?.shadow, page: Page.html,
+            logger: logger, onRunning: announce(served.name))
         Interruption.onRequest { Task { await server.drain() } }
         let fault = Mutex<(any Error)?>(nil)
         Task.detached {
             do { try await server.run() } catch { fault.withLock { $0 = error } }
             server.engine.stop()
         }
-        withoutGradients { server.engine.run(ServedEngine(engine)) }
+        shadow?.start()
+        withoutGradients { server.engine.run(engine) }
+        shadow?.stop()
+        // An orderly end would take libtorch apart under the thread that loads a model.
+        if engine.isLoading { _exit(fault.withLock { $0 } == nil ? 0 : 1) }
         if let fault = fault.withLock({ $0 }) { throw fault }
     }
 
-    private func engine(
+    /// - Throws: where the memory that is free is not known.
+    private func maker(on device: Device) throws -> EngineMaker {
+        let free = Double(try BenchmarkMemory.available(on: device))
+        return EngineMaker(
+            device: device, type: source.elementType(on: device), cache: source.kv?.elementType,
+            cacheTokens: cacheTokens,
+            room: Int(free * (gpuMemory ?? (device == .cpu ? 0.25 : 0.9))),
+            concurrency: maxConcurrency, spill: spill.bytes)
+    }
+
+    /// What `--shadow` asks for; loaded first, so that what is free is counted without it.
+    private func shadowModel(
         _ configuration: ModelConfiguration, _ tokenizer: Tokenizer, on device: Device
-    ) throws -> (Engine, CacheSize) {
-        var limits = Scheduler.Limits()
-        limits.requests = maxConcurrency
-        limits.stepTokens = max(limits.stepTokens, maxConcurrency)
-        // The server itself refuses what is too much.
-        limits.waiting = .max
-        let type = dtype?.elementType ?? (device == .cpu ? .float32 : .bfloat16)
-        let checkpoint = try Checkpoint(model)
-        let cache = try CacheSize(
-            .checkpoint(checkpoint), configuration, as: type, cache: kv?.elementType, on: device,
-            tokens: cacheTokens, share: gpuMemory ?? (device == .cpu ? 0.25 : 0.9),
-            sequences: maxConcurrency, stepTokens: limits.stepTokens)
-        TorchRuntime.keepFreedMemory()
-        let executor = try Executor(
-            CausalLanguageModel(checkpoint, configuration, as: type, on: device),
-            cache: kv?.elementType)
-        if !output.quiet { StandardError.note(executor.note) }
-        return (
-            Engine(
-                try executor.runner(blocks: cache.blocks), configuration, tokenizer: tokenizer,
-                limits: limits), cache
-        )
+    ) throws -> ShadowModel? {
+        guard let shadow else { return nil }
+        let dense = try DenseModel(shadow, beside: configuration, tokenizer)
+        let type = source.elementType(on: device)
+        let need = try BenchmarkMemory(
+            .checkpoint(dense.checkpoint), dense.configuration, as: type, on: device,
+            for: .init(
+                sequences: 0, tokens: 1, stepTokens: ShadowModel.longest, predictions: 512))
+        try need.require(BenchmarkMemory.available(on: device), on: device)
+        return ShadowModel(
+            try CausalLanguageModel(dense.checkpoint, dense.configuration, as: type, on: device),
+            fraction: shadowFraction ?? 0.05)
+    }
+
+    private var modelName: String {
+        if let config = source.config {
+            return URL(fileURLWithPath: config).deletingPathExtension().lastPathComponent
+        }
+        return URL(fileURLWithPath: source.model ?? "").standardizedFileURL.lastPathComponent
+    }
+
+    private func note(_ text: String) { noted(text) }
+
+    private var noted: @Sendable (String) -> Void {
+        let isQuiet = output.quiet
+        return { text in if !isQuiet { StandardError.note(text) } }
     }
 
     private func options(_ keys: APIKeys?) -> ServerOptions {

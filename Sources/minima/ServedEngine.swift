@@ -5,8 +5,18 @@ import Text
 /// The engine as the server wants it.
 final class ServedEngine: TokenEngine {
     private let engine: Engine
+    /// Gets finished answers.
+    private let shadow: Shadow?
+    /// Of requests that run, where there is a shadow.
+    private var prompts: [Int: [Int]] = [:]
+    private let onEnd: () -> Void
 
-    init(_ engine: Engine) { self.engine = engine }
+    /// - Parameter onEnd: called when nothing is to be computed any more and its memory is to go.
+    init(_ engine: Engine, shadow: Shadow? = nil, onEnd: @escaping () -> Void = {}) {
+        (self.engine, self.shadow, self.onEnd) = (engine, shadow, onEnd)
+    }
+
+    deinit { onEnd() }
 
     var isIdle: Bool { engine.isIdle }
 
@@ -31,10 +41,15 @@ final class ServedEngine: TokenEngine {
         options.stopTokens = request.stopTokens
         options.endsAtEndOfText = !request.ignoresEnd
         options.constraint = request.constraint
-        return try engine.submit(request.prompt, options).number
+        let id = try engine.submit(request.prompt, options).number
+        if shadow != nil { prompts[id] = request.prompt }
+        return id
     }
 
-    func cancel(_ id: Int) { engine.cancel(RequestID(id)) }
+    func cancel(_ id: Int) {
+        engine.cancel(RequestID(id))
+        prompts[id] = nil
+    }
 
     func step() -> [EngineEvent] {
         engine.step().map { event in
@@ -46,13 +61,23 @@ final class ServedEngine: TokenEngine {
                     id.number,
                     TokenLikelihood(
                         chosen: .init(logprobs.chosen), top: logprobs.top.map { .init($0) }))
-            case .finished(let id, let result):
-                .finished(
-                    id.number, result.finishReason == .stop ? .stop : .length,
-                    tokens: result.tokens.count)
-            case .failed(let id, let error): .failed(id.number, "\(error)")
+            case .finished(let id, let result): finished(id.number, result)
+            case .failed(let id, let error): failed(id.number, error)
             }
         }
+    }
+
+    private func finished(_ id: Int, _ result: Generator.Result) -> EngineEvent {
+        if let shadow, let prompt = prompts.removeValue(forKey: id) {
+            shadow.offer(prompt: prompt, answer: result.tokens)
+        }
+        return .finished(
+            id, result.finishReason == .stop ? .stop : .length, tokens: result.tokens.count)
+    }
+
+    private func failed(_ id: Int, _ error: any Error) -> EngineEvent {
+        prompts[id] = nil
+        return .failed(id, "\(error)")
     }
 }
 

@@ -1,3 +1,4 @@
+import Serve
 import Synchronization
 import Text
 
@@ -21,6 +22,14 @@ final class ServedFormats: Sendable {
         default:
             throw UnknownFormat(description: "`type` must be text, json_object or json_schema")
         }
+        return try GrammarConstraint(grammar, tree())
+    }
+
+    /// Holds an answer to one call of a tool.
+    /// - Parameter schema: of the object between the marks.
+    func constraint(forCall schema: JSON, _ marks: ToolCallMarks) throws -> any TokenConstraint {
+        let grammar = try Grammar(
+            schema: schema.utf8, within: (marks.open + "\n", "\n" + marks.close))
         return try GrammarConstraint(grammar, tree())
     }
 

@@ -7,6 +7,8 @@ struct ServedTemplate: Sendable {
     /// Where there are tools.
     private let withTools: ChatTemplate
     private let specialTokens: [String: TemplateValue]
+    /// How the model writes a call of a tool, where it is known.
+    let toolCallMarks: ToolCallMarks?
 
     /// - Returns: `nil` where the checkpoint has none.
     init?(folder: String) throws {
@@ -16,6 +18,12 @@ struct ServedTemplate: Sendable {
         plain = try ChatTemplate(source)
         withTools = try ChatTemplate(templates.source(hasTools: true) ?? source)
         specialTokens = templates.specialTokens
+        let text = templates.source(hasTools: true) ?? source
+        let marks = ToolCallMarks.hermes
+        // Qwen3-Coder has the same marks around something else.
+        let isHermes =
+            text.contains(marks.open) && text.contains(marks.close) && !text.contains("<function=")
+        toolCallMarks = isHermes ? marks : nil
     }
 
     func render(_ conversation: ServedModel.Conversation) throws -> String {

@@ -50,6 +50,12 @@ struct UsageTests {
             ["generate", "m", "p", "--prompt-file", "f"],
             ["generate", "m", "p", "--temperature", "-1"], ["generate", "m", "p", "--top-p", "0"],
             ["generate", "m", "p", "--device", "tpu"], ["export", "m", "--output", "o"],
+            ["serve"], ["serve", "--config", "c"], ["serve", "m", "--shadow-fraction", "0.1"],
+            ["serve", "m", "--fallback-dense", "d"],
+            ["bench", "serve"], ["bench", "decode"],
+            ["bench", "serve", "m", "--url", "http://localhost:1"],
+            ["bench", "serve", "--url", "localhost:1"], ["bench", "serve", "m", "--slo-ttft", "5"],
+            ["bench", "serve", "m", "--rate", "1", "--trace", "t"],
         ])
     func wrongUsage(arguments: [String]) throws {
         let result = try Program.run(arguments)

@@ -64,11 +64,10 @@ struct ServingBenchmarkTests {
     @Test("every request is served whole, also where fewer come than have room")
     func serve() throws {
         for (requests, concurrency) in [(5, 2), (2, 2), (1, 3)] {
-            var benchmark = ServeBenchmark(try measured(0.5))
-            benchmark.requests = requests
-            benchmark.concurrency = concurrency
-            benchmark.promptTokens = 70
-            benchmark.outputTokens = 6
+            let arrivals = Arrivals(
+                closed: concurrency, count: requests, promptTokens: 70, outputTokens: 6)
+            let benchmark = ServeBenchmark(
+                try measured(0.5), arrivals, concurrency: min(requests, concurrency))
             var ended: [Int] = []
             let result = try withoutGradients {
                 try benchmark.run { done, _ in ended.append(done) }
@@ -80,5 +79,19 @@ struct ServingBenchmarkTests {
             #expect(result.firstToken50 > 0 && result.firstToken99 <= 1e3 * result.seconds)
             #expect(result.interToken50 > 0 && result.interToken50 <= result.interToken99)
         }
+    }
+
+    @Test("requests that come by themselves wait until they come, and no longer than they must")
+    func openLoop() throws {
+        let arrivals = Arrivals(
+            rate: 50, count: 6, promptTokens: 70, outputTokens: 3, seed: 3)
+        let benchmark = ServeBenchmark(try measured(0.5), arrivals, concurrency: 2)
+        let result = try withoutGradients { try benchmark.run { _, _ in } }
+        #expect(result.requests == 6)
+        #expect(result.seconds >= arrivals.requests[5].time)
+        let tokens = result.outputTokensPerSecond * result.seconds
+        #expect(abs(tokens - 18) < 1e-6)
+        // The time that a request waits for a place counts.
+        #expect(result.firstToken50 > 0)
     }
 }

@@ -12,6 +12,8 @@ final class Script: Sendable {
         /// Steps wait while it is set.
         var isStuck = false
         var piece = " word"
+        /// Answers end by themselves rather than at their limit.
+        var finishesWithStop = false
         var submitted: [EngineRequest] = []
         var cancelled: [Int] = []
         var steps = 0
@@ -109,7 +111,10 @@ final class ScriptedEngine: TokenEngine {
                         )))
             }
             events.append(.text(id, script.now.piece, tokens: tokens))
-            if tokens == request.maxTokens { events.append(.finished(id, .length, tokens: tokens)) }
+            if tokens == request.maxTokens {
+                let reason: FinishReason = script.now.finishesWithStop ? .stop : .length
+                events.append(.finished(id, reason, tokens: tokens))
+            }
         }
         let ended = fails ? Set(requests.prefix(count).map(\.id)) : []
         requests.removeAll { $0.tokens == $0.request.maxTokens || ended.contains($0.id) }

@@ -31,9 +31,12 @@ final class TestServer: Sendable {
         return model
     }
 
-    /// - Parameter change: of options that are otherwise made for tests: 8 answers at once, 8 that wait.
+    /// - Parameters:
+    ///   - engine: `nil` is the scripted one.
+    ///   - change: of options that are otherwise made for tests: 8 answers at once, 8 that wait.
     init(
-        _ model: ServedModel? = nil, page: [UInt8]? = nil,
+        _ model: ServedModel? = nil, exchange: ModelExchange? = nil, shadow: Shadow? = nil,
+        engine: TestEngine? = nil, page: [UInt8]? = nil,
         _ change: (inout ServerOptions) -> Void = { _ in }
     ) async throws {
         var options = ServerOptions()
@@ -43,10 +46,15 @@ final class TestServer: Sendable {
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = try Server(
-            model ?? Self.model(), options, page: page, logger: logger,
+            model ?? Self.model(), options, exchange: exchange, shadow: shadow, page: page,
+            logger: logger,
             onRunning: { continuation.yield($0) })
         self.server = server
-        thread = EngineThread(server.engine, script, concurrency: options.concurrency)
+        let (script, concurrency) = (script, options.concurrency)
+        let scripted: @Sendable () -> any TokenEngine = {
+            ScriptedEngine(script, concurrency: concurrency)
+        }
+        thread = EngineThread(server.engine, engine?.make ?? scripted)
         task = Task {
             defer { continuation.finish() }
             try await server.run()
@@ -92,6 +100,11 @@ final class TestServer: Sendable {
     }
 }
 
+/// What a server of tests runs instead of the scripted engine.
+struct TestEngine: Sendable {
+    let make: @Sendable () -> any TokenEngine
+}
+
 /// Blocking calls have no place on the threads that tasks share.
 func offCooperativePool<Value: Sendable>(
     _ body: @escaping @Sendable () throws -> Value
@@ -117,9 +130,9 @@ private final class EngineThread: Sendable {
     private let done = Mutex<(isDone: Bool, waiter: CheckedContinuation<Void, Never>?)>(
         (false, nil))
 
-    init(_ service: EngineService, _ script: Script, concurrency: Int) {
+    init(_ service: EngineService, _ engine: @escaping @Sendable () -> any TokenEngine) {
         Thread.detachNewThread { [self] in
-            service.run(ScriptedEngine(script, concurrency: concurrency))
+            service.run(engine())
             let waiter = done.withLock { done in
                 done.isDone = true
                 return done.waiter

@@ -34,6 +34,23 @@ struct StreamingDecoderTests {
         #expect(throws: error) { try stream([5, id], tokenizer) }
     }
 
+    @Test("a tokenizer that stands in decodes every id as a whole text at once")
+    func standIn() throws {
+        let tokenizer = try Tokenizer(path: TinyModel.folder)
+        let size = TokenID(tokenizer.vocabularySize)
+        let standIn = tokenizer.standingIn()
+        var pieces = StreamingDecoder(standIn)
+        for id in 0..<2 * size {
+            let piece = try pieces.append(id)
+            #expect(!piece.isEmpty && !piece.contains("\u{FFFD}") && !piece.hasPrefix("<|"))
+        }
+        let ids: [TokenID] = [1000, 700, 300]
+        #expect(try standIn.decode(ids.map { $0 + 5 * size }) == tokenizer.decode(ids))
+        #expect(standIn.bytes(of: 1000 + size) == tokenizer.bytes(of: 1000))
+        #expect(standIn.bytes(of: -1) == nil && tokenizer.bytes(of: 1000 + size) == nil)
+        #expect(standIn.encode("The lighthouse") == tokenizer.encode("The lighthouse"))
+    }
+
     @Test("leaves special tokens out when asked to")
     func skipping() throws {
         let tokenizer = try Tokenizer(path: TinyModel.folder)

@@ -2,8 +2,6 @@ import Text
 
 extension GenerationRequest {
     static let mostMessages = 4_096
-    static let mostTools = 128
-
     /// Reads the body of /v1/chat/completions.
     static func chat(_ body: JSON, _ model: ServedModel) throws(APIError) -> GenerationRequest {
         var fields = try FieldReader(body)
@@ -18,8 +16,16 @@ extension GenerationRequest {
         let older = try fields.int("max_tokens", in: limit)
         let maxTokens = try fields.int("max_completion_tokens", in: limit) ?? older
         let messages = try Self.messages(fields.array("messages", atMost: mostMessages))
-        let tools = try Self.tools(&fields)
+        let choice = try ToolChoice(&fields)
         common.template.constraint = try Self.constraint(fields.value("response_format"), model)
+        if let call = try choice.constraint(model) {
+            guard common.template.constraint == nil else {
+                throw .invalid(
+                    "`response_format` and a tool that must be called exclude each other.",
+                    param: "tool_choice")
+            }
+            common.template.constraint = call
+        }
         // What OpenAI's clients send, and what says nothing that is not so anyway.
         try fields.accept("parallel_tool_calls", only: .bool(true))
         try fields.accept("store", only: .bool(false))
@@ -28,10 +34,12 @@ extension GenerationRequest {
             "reasoning_effort", "verbosity")
         try fields.finish()
         let prompt = try ChatPrompt(model: model).tokens(
-            .init(messages: messages, tools: tools, addGenerationPrompt: true))
-        return try GenerationRequest(
+            .init(messages: messages, tools: choice.tools, addGenerationPrompt: true))
+        var request = try GenerationRequest(
             prompts: [prompt], template: common.template, maxTokens: maxTokens, fields: common,
             model: model, param: "messages")
+        if !choice.tools.isEmpty { request.toolCallMarks = model.toolCallMarks }
+        return request
     }
 
     private static func constraint(
@@ -49,27 +57,6 @@ extension GenerationRequest {
             return try constrain(format)
         } catch {
             throw .invalid("`response_format` cannot be used: \(error)", param: "response_format")
-        }
-    }
-
-    private static func tools(_ fields: inout FieldReader) throws(APIError) -> [JSON] {
-        let tools = try fields.array("tools", atMost: mostTools) ?? []
-        for tool in tools {
-            guard tool["type"] == .string("function"), let name = tool["function"]?["name"]?.string,
-                !name.isEmpty
-            else {
-                throw .invalid(
-                    "Each of `tools` must be of type function and have a function with a name.",
-                    param: "tools")
-            }
-        }
-        guard let choice = fields.value("tool_choice") else { return tools }
-        switch choice {
-        case .string("auto"): return tools
-        case .string("none"): return []
-        default:
-            throw .invalid(
-                "`tool_choice` other than auto and none is not supported.", param: "tool_choice")
         }
     }
 
@@ -98,13 +85,11 @@ extension GenerationRequest {
                 param: fields.name("role"))
         }
         var members = [JSON.Member(key: "role", value: .string(role))]
-        let calls = role == "assistant" ? try fields.array("tool_calls", atMost: mostTools) : nil
+        let calls =
+            role == "assistant" ? try fields.array("tool_calls", atMost: ToolChoice.mostTools) : nil
+        var plainCalls: [JSON] = []
         for call in calls ?? [] {
-            guard case .object = call else {
-                throw .invalid(
-                    "`\(fields.name("tool_calls"))` must hold objects, not \(call.typeName).",
-                    param: fields.name("tool_calls"))
-            }
+            plainCalls.append(try Self.call(call, at: fields.name("tool_calls")))
         }
         switch fields.value("content") {
         case nil:
@@ -116,7 +101,7 @@ extension GenerationRequest {
             let text = try Self.text(content, at: fields.name("content"))
             members.append(.init(key: "content", value: .string(text)))
         }
-        if let calls { members.append(.init(key: "tool_calls", value: .array(calls))) }
+        if calls != nil { members.append(.init(key: "tool_calls", value: .array(plainCalls))) }
         if let name = try fields.string("name") {
             members.append(.init(key: "name", value: .string(name)))
         }
@@ -134,6 +119,27 @@ extension GenerationRequest {
         }
         try fields.finish()
         return .object(members)
+    }
+
+    /// A call that an assistant made: templates want its arguments as an object, and clients send them as text.
+    private static func call(_ call: JSON, at path: String) throws(APIError) -> JSON {
+        guard case .object(let members) = call else {
+            throw .invalid("`\(path)` must hold objects, not \(call.typeName).", param: path)
+        }
+        guard case .object(let function)? = call["function"],
+            let text = call["function"]?["arguments"]?.string
+        else { return call }
+        let arguments: JSON
+        do {
+            arguments = try JSON(parsing: Array(text.utf8))
+        } catch {
+            throw .invalid(
+                "`\(path)` has arguments that are not valid JSON: \(error).", param: path)
+        }
+        func replacing(_ members: [JSON.Member], _ key: String, _ value: JSON) -> JSON {
+            .object(members.map { $0.key == key ? .init(key: key, value: value) : $0 })
+        }
+        return replacing(members, "function", replacing(function, "arguments", arguments))
     }
 
     /// A string, or the texts of an array of parts.

@@ -13,6 +13,8 @@ struct GenerationRequest: Sendable {
     var includesUsage = false
     /// What stands before each choice's text.
     var echoes: [String] = []
+    /// Around the calls that are to be taken out of the answers; `nil` where there are no tools.
+    var toolCallMarks: ToolCallMarks?
 
     /// Most prompts times choices in one request.
     static let mostChoices = 128

@@ -3,12 +3,17 @@ import Text
 
 /// The answer of /v1/models.
 enum ModelList {
-    static func write(_ model: ServedModel, to buffer: inout ByteBuffer) {
+    /// - Parameter state: where there is a second model.
+    static func write(
+        _ model: ServedModel, _ state: ModelExchange.State?, to buffer: inout ByteBuffer
+    ) {
         buffer.writeStaticString("{\"object\":\"list\",\"data\":[{\"id\":")
         buffer.writeJSON(model.name)
         buffer.writeString(
-            ",\"object\":\"model\",\"created\":\(model.created),\"owned_by\":\"minima\",\"max_model_len\":\(model.capacity)}]}"
+            ",\"object\":\"model\",\"created\":\(model.created),\"owned_by\":\"minima\",\"max_model_len\":\(model.capacity)"
         )
+        if let state { buffer.writeString(",\"active\":\"\(state.active.rawValue)\"") }
+        buffer.writeStaticString("}]}")
     }
 }
 

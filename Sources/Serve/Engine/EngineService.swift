@@ -26,6 +26,8 @@ package final class EngineService: Sendable {
     private enum Command: Sendable {
         case submit(EngineRequest, Recipient)
         case cancel(Ticket)
+        /// There may be something to do that the inbox knows nothing of.
+        case wake
     }
 
     private struct Inbox {
@@ -80,6 +82,16 @@ package final class EngineService: Sendable {
     package func cancel(_ tickets: [Ticket]) {
         let isAsleep = inbox.withLock { inbox in
             inbox.commands += tickets.map { .cancel($0) }
+            defer { inbox.isAsleep = false }
+            return inbox.isAsleep
+        }
+        if isAsleep { bell.signal() }
+    }
+
+    /// Has the engine look whether there is something to do.
+    package func wake() {
+        let isAsleep = inbox.withLock { inbox in
+            inbox.commands.append(.wake)
             defer { inbox.isAsleep = false }
             return inbox.isAsleep
         }
@@ -143,6 +155,7 @@ package final class EngineService: Sendable {
                     guard let number = numbers.removeValue(forKey: ticket) else { continue }
                     engine.cancel(number)
                     recipients[number] = nil
+                case .wake: break
                 }
             }
             if !engine.isIdle {
@@ -253,16 +266,5 @@ package final class EngineService: Sendable {
         guard !recipient.mailbox.put(recipient.choice, change) else { return }
         recipient.mailbox.fail(.slowReader)
         cancel([recipient.ticket])
-    }
-}
-
-extension EngineEvent {
-    /// The number of the request that it is about.
-    fileprivate var request: Int {
-        switch self {
-        case .started(let number), .text(let number, _, _), .likelihood(let number, _),
-            .finished(let number, _, _), .failed(let number, _):
-            number
-        }
     }
 }

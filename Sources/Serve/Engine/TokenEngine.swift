@@ -66,6 +66,15 @@ package enum EngineEvent: Sendable {
     case likelihood(Int, TokenLikelihood)
     case finished(Int, FinishReason, tokens: Int)
     case failed(Int, String)
+
+    /// The number of the request that it is about.
+    var request: Int {
+        switch self {
+        case .started(let number), .text(let number, _, _), .likelihood(let number, _),
+            .finished(let number, _, _), .failed(let number, _):
+            number
+        }
+    }
 }
 
 /// What the engine is busy with.

@@ -24,16 +24,21 @@ struct Responder: HTTPResponder {
     let service: EngineService
     let admission: Admission
     let metrics: Metrics
+    /// Where there is a second model.
+    let exchange: ModelExchange?
+    let shadow: Shadow?
     /// HTML that is served at `/`.
     let page: [UInt8]?
     let openAPI: ByteBuffer
 
     init(
         _ model: ServedModel, _ options: ServerOptions, _ service: EngineService,
-        _ admission: Admission, _ metrics: Metrics, page: [UInt8]?
+        _ admission: Admission, _ metrics: Metrics, exchange: ModelExchange?, shadow: Shadow?,
+        page: [UInt8]?
     ) {
         (self.model, self.options, self.service) = (model, options, service)
         (self.admission, self.metrics, self.page) = (admission, metrics, page)
+        (self.exchange, self.shadow) = (exchange, shadow)
         // The document leaves the largest token id open.
         let text = String(decoding: PackageResources.openapi_json, as: UTF8.self)
         openAPI = ByteBuffer(
@@ -116,12 +121,15 @@ struct Responder: HTTPResponder {
                     .contentSecurityPolicy:
                         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:",
                 ], body: .init(byteBuffer: ByteBuffer(bytes: page)))
-        case .models: return json { ModelList.write(model, to: &$0) }
+        case .models: return json { ModelList.write(model, exchange?.now, to: &$0) }
         case .health: return try health()
         case .metrics:
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: .init(byteBuffer: ByteBuffer(string: metrics.exposition(service.load))))
+                body: .init(
+                    byteBuffer: ByteBuffer(
+                        string: metrics.exposition(
+                            service.load, exchange: exchange?.now, shadow: shadow?.counts))))
         case .openAPI:
             return Response(
                 status: .ok, headers: [.contentType: "application/json"],
@@ -136,6 +144,7 @@ struct Responder: HTTPResponder {
                 $0.writeJSON(text)
                 $0.writeStaticString("}")
             }
+        case .modelChange: return try await changeModel(request)
         case .completions, .chat, .responses:
             preconditionFailure("what generates has a handler of its own")
         }
@@ -152,13 +161,29 @@ struct Responder: HTTPResponder {
         }
     }
 
+    private func changeModel(_ request: Request) async throws -> Response {
+        guard let exchange else { throw APIError.noFallback }
+        let choice = try ModelChange.choice(try await body(of: request))
+        if admission.isDraining { throw APIError.unavailable("The server is shutting down.") }
+        try await exchange.use(choice, patience: .seconds(options.timeout))
+        let state = exchange.now
+        return json { ModelChange.write(model, state, to: &$0) }
+    }
+
     /// A heartbeat of the engine, not of this server.
     private func health() throws(APIError) -> Response {
         if admission.isDraining { throw .unavailable("The server is shutting down.") }
         if let complaint = service.complaint(bound: .seconds(options.stepTimeout)) {
             throw .unavailable("The engine is broken: \(complaint).")
         }
-        return json { $0.writeStaticString("{\"status\":\"ok\"}") }
+        return json {
+            $0.writeStaticString("{\"status\":\"ok\"")
+            if let state = exchange?.now {
+                $0.writeString(",\"active\":\"\(state.active.rawValue)\",\"changing_to\":")
+                $0.writeJSON(state.target?.rawValue)
+            }
+            $0.writeStaticString("}")
+        }
     }
 
     func json(_ write: (inout ByteBuffer) -> Void) -> Response {

@@ -11,10 +11,11 @@ enum Route: String, CaseIterable {
     case health = "/health"
     case metrics = "/metrics"
     case openAPI = "/openapi.json"
+    case modelChange = "/admin/model"
 
     var takesBody: Bool {
         switch self {
-        case .completions, .chat, .responses, .tokenize, .detokenize: true
+        case .completions, .chat, .responses, .tokenize, .detokenize, .modelChange: true
         case .page, .models, .health, .metrics, .openAPI: false
         }
     }

@@ -19,10 +19,13 @@ package struct Server: Sendable {
     package let metrics: Metrics
 
     /// - Parameters:
+    ///   - exchange: of the engine's models, where it has two; its engine is an `ExchangingEngine`.
+    ///   - shadow: whose counts are among the metrics.
     ///   - page: HTML that is served at `/`; nothing is if `nil`.
     ///   - onRunning: called with the port once clients can connect.
     package init(
-        _ model: ServedModel, _ options: ServerOptions, page: [UInt8]? = nil, logger: Logger,
+        _ model: ServedModel, _ options: ServerOptions, exchange: ModelExchange? = nil,
+        shadow: Shadow? = nil, page: [UInt8]? = nil, logger: Logger,
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws {
         (self.options, self.logger) = (options, logger)
@@ -30,7 +33,10 @@ package struct Server: Sendable {
         let engine = EngineService(metrics: metrics)
         let admission = Admission(concurrency: options.concurrency, queue: options.queue)
         (self.metrics, self.engine, self.admission) = (metrics, engine, admission)
-        let responder = Responder(model, options, engine, admission, metrics, page: page)
+        exchange?.onRequest { engine.wake() }
+        let responder = Responder(
+            model, options, engine, admission, metrics, exchange: exchange, shadow: shadow,
+            page: page)
         let application = Application(
             responder: responder, server: try Self.channels(options),
             configuration: .init(

@@ -78,7 +78,7 @@ package final class Metrics: Sendable {
     }
 
     private let state = Mutex(State())
-    private let labels: String
+    let labels: String
 
     package init(model: String) {
         let name = model.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
@@ -106,7 +106,9 @@ package final class Metrics: Sendable {
     package func total(_ outcome: Outcome) -> Int { state.withLock { $0.outcomes[outcome] ?? 0 } }
 
     /// Prometheus' text format.
-    package func exposition(_ load: EngineLoad) -> String {
+    package func exposition(
+        _ load: EngineLoad, exchange: ModelExchange.State? = nil, shadow: Shadow.Counts? = nil
+    ) -> String {
         let state = state.withLock { $0 }
         var text = ""
         func metric(_ name: String, _ kind: String, _ help: String, _ values: [(String, Double)]) {
@@ -144,6 +146,8 @@ package final class Metrics: Sendable {
             state.refusals.sorted { $0.key < $1.key }.map {
                 (",status=\"\($0.key)\"", Double($0.value))
             })
+        if let exchange { text += exposition(exchange) }
+        if let shadow { text += exposition(shadow) }
         for series in Series.allCases {
             text += "# HELP vllm:\(series.name) \(series.help)\n"
             text += "# TYPE vllm:\(series.name) histogram\n"

@@ -127,6 +127,40 @@ final class GrammarAutomaton {
         return intern(place.frames.map(copied).sorted(), isComplete: place.isComplete)
     }
 
+    /// A position from which the same texts of up to `bytes` bytes lead on: how often a rule may still come does not matter
+    /// where that is more often than there are bytes.
+    func representative(of position: Position, within bytes: Int) -> Position {
+        guard position >= 0 else { return position }
+        let place = places[Int(position)]
+        let frames = place.frames.map {
+            representative(ofFrame: $0, within: Int32(clamping: bytes))
+        }
+        return frames == place.frames
+            ? position : intern(Set(frames).sorted(), isComplete: place.isComplete)
+    }
+
+    private func representative(ofFrame id: Int32, within bytes: Int32) -> Int32 {
+        // From the root on; chains are as long as texts are nested.
+        var chain: [Int32] = []
+        var next = id
+        while next >= 0 {
+            chain.append(next)
+            next = frames[Int(next)].parent
+        }
+        return chain.reversed().reduce(-1) { parent, id in
+            let frame = frames[Int(id)]
+            var count = frame.count
+            if case .count(_, let minimum, let maximum?, _) = grammar.nodes[Int(frame.state)],
+                count >= minimum, maximum - count > bytes
+            {
+                count = max(minimum, maximum - bytes - 1)
+            }
+            guard count != frame.count || parent != frame.parent else { return id }
+            return intern(
+                Frame(state: frame.state, count: count, parent: parent, depth: frame.depth))
+        }
+    }
+
     // MARK: Frames
 
     /// A frame from which the text can be completed within the depth; nil if it cannot.

@@ -45,7 +45,8 @@ private final class GrammarWalk: @unchecked Sendable {
     private let trie: TokenTrie
     private let automaton: GrammarAutomaton
     private var position: GrammarAutomaton.Position
-    /// Masks by position: texts come by the same positions again and again, within strings above all.
+    /// Masks by position, as far as a token can tell positions apart: texts come by the same ones again and again, within
+    /// strings above all.
     private var masks: [GrammarAutomaton.Position: TokenMask] = [:]
     private(set) var fault: ConstraintError?
     private var hasEnded = false
@@ -76,10 +77,12 @@ private final class GrammarWalk: @unchecked Sendable {
 
     func allowedTokens() -> TokenMask {
         guard fault == nil, !hasEnded else { return TokenMask(count: trie.vocabularySize) }
+        let alike = automaton.representative(of: position, within: trie.longestToken)
+        if let known = masks[alike] { return known }
         do throws(ConstraintError) {
-            let mask = try automaton.tokens(of: trie, from: position)
+            let mask = try automaton.tokens(of: trie, from: alike)
             if masks.count >= Self.mostMasks { masks.removeAll() }
-            masks[position] = mask
+            masks[alike] = mask
             return mask
         } catch {
             fault = error
@@ -116,7 +119,10 @@ extension Grammar {
     package static let jsonObject = SchemaCompiler.anyObject()
 
     /// The values of a JSON schema.
-    package init(schema bytes: [UInt8]) throws(SchemaError) {
+    /// - Parameter frame: texts that stand around the value.
+    package init(
+        schema bytes: [UInt8], within frame: (open: String, close: String) = ("", "")
+    ) throws(SchemaError) {
         guard bytes.count <= SchemaLimits.bytes else {
             throw SchemaError(
                 fault: .limit("a schema of more than \(SchemaLimits.bytes) bytes"), pointer: "")
@@ -126,7 +132,7 @@ extension Grammar {
             throw SchemaError(
                 fault: .malformed("byte \(error.offset): \(error.cause)"), pointer: "")
         }
-        self = try SchemaCompiler.compile(document.root)
+        self = try SchemaCompiler.compile(document.root, within: frame)
     }
 
     /// Whether the bytes are a text of the grammar.

@@ -27,11 +27,15 @@ struct SchemaCompiler {
         return compiler.grammar
     }
 
-    static func compile(_ schema: JSONValue) throws(SchemaError) -> Grammar {
+    /// - Parameter frame: texts that stand around the value.
+    static func compile(
+        _ schema: JSONValue, within frame: (open: String, close: String) = ("", "")
+    ) throws(SchemaError) -> Grammar {
         var compiler = SchemaCompiler()
-        let end = compiler.grammar.add(.end)
-        let start = try compiler.compile(
+        let end = compiler.grammar.literal(frame.close, then: compiler.grammar.add(.end))
+        let value = try compiler.compile(
             SchemaPlace(value: schema, pointer: ""), following: [], then: end)
+        let start = compiler.grammar.literal(frame.open, then: value)
         let rule = compiler.grammar.reserveRule()
         compiler.grammar.define(rule: rule, start)
         guard compiler.grammar.finish(root: rule),

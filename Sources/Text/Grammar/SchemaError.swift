@@ -35,8 +35,9 @@ enum SchemaLimits {
     static let patternBytes = 2_000
     static let patternStates = 20_000
     static let enumValues = 10_000
-    /// Blanks that the automaton lets a model write between two tokens of JSON.
-    static let blanks = 40
+    /// Blanks that the automaton lets a model write between two tokens of JSON: a line's end and five levels of four
+    /// blanks, with some to spare. A model that does not know how to go on writes as many as it may.
+    static let blanks = 24
     /// Levels of objects and arrays in what is generated.
     static let nesting = 48
     /// Digits of an integer, and of a fraction: finite, and exact in 64 bits.

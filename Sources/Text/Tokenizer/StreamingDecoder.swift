@@ -33,7 +33,7 @@ package struct StreamingDecoder {
     }
 
     mutating func append(_ id: TokenID, to output: inout [UInt8]) throws(TokenizerError) {
-        guard tokenizer.vocabulary.bytes(of: id) != nil else {
+        guard let id = tokenizer.decodable(id) else {
             throw .unknownID(id: Int(id), vocabularySize: tokenizer.vocabularySize)
         }
         if skipsSpecialTokens, tokenizer.isSpecial(id) { return }

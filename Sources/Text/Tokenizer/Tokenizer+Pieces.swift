@@ -1,7 +1,7 @@
 extension Tokenizer {
     /// The bytes that a token stands for inside a text; parts of a character are possible. `nil` if no token has the id.
     package func bytes(of id: TokenID) -> [UInt8]? {
-        guard vocabulary.bytes(of: id) != nil else { return nil }
+        guard let id = decodable(id) else { return nil }
         switch decoder.parts.part(id, isFirst: false) {
         case .text(let bytes): return Array(bytes)
         case .byte(let byte): return [byte]

@@ -9,6 +9,8 @@ package final class Tokenizer: Sendable {
     private let rawTokens: AddedTokens
     private let normalizedTokens: AddedTokens
     private let specialIDs: Set<TokenID>
+    /// What ids are decoded as, by id; empty where each is decoded as itself. See `standingIn`.
+    private let standIns: [TokenID]
     /// The mark before which words may be cut without changing the result.
     private let wordMark: WordMark?
     /// Working memory of calls that ended, for the next ones.
@@ -17,8 +19,11 @@ package final class Tokenizer: Sendable {
     /// Ids of the tokens with a role, as the folder's files name them.
     package let roles: TokenRoles
 
-    init(_ parts: TokenizerParts) {
+    convenience init(_ parts: TokenizerParts) { self.init(parts, standIns: []) }
+
+    private init(_ parts: TokenizerParts, standIns: [TokenID]) {
         self.parts = parts
+        self.standIns = standIns
         vocabulary = parts.vocabulary
         decoder = parts.decoder
         roles = parts.roles
@@ -48,6 +53,30 @@ package final class Tokenizer: Sendable {
     package func id(of token: String) -> TokenID? { vocabulary.id(of: token.utf8) }
     /// Whether the token is control, not text: left out by `skipSpecialTokens`.
     package func isSpecial(_ id: TokenID) -> Bool { specialIDs.contains(id) }
+
+    /// A tokenizer for models that make no sense, such as random weights that are measured, of any vocabulary: every id is
+    /// decoded as a whole text at once, as nearly all tokens of a model that does make sense are. An id stands for the
+    /// token at its remainder by `vocabularySize`, or the next one behind that which is neither a part of a character nor
+    /// a control token. Encoding is not concerned.
+    package func standingIn() -> Tokenizer {
+        let isWhole = (0..<TokenID(vocabularySize)).map { id in
+            guard !isSpecial(id), let bytes = bytes(of: id), !bytes.isEmpty else { return false }
+            return bytes.withUnsafeBufferPointer { UTF8Validity.firstError(in: $0) } == nil
+        }
+        guard let first = isWhole.firstIndex(of: true) else { return self }
+        var (next, standIns) = (TokenID(first), [TokenID]())
+        for id in isWhole.indices.reversed() {
+            if isWhole[id] { next = TokenID(id) }
+            standIns.append(next)
+        }
+        return Tokenizer(parts, standIns: standIns.reversed())
+    }
+
+    /// The token that `id` is decoded as, `nil` if there is none.
+    func decodable(_ id: TokenID) -> TokenID? {
+        guard standIns.isEmpty else { return id < 0 ? nil : standIns[Int(id) % standIns.count] }
+        return vocabulary.bytes(of: id) == nil ? nil : id
+    }
 
     // MARK: Encoding
 

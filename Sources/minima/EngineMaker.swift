@@ -1,0 +1,54 @@
+import Artifacts
+import Evaluate
+import Generate
+import Models
+import Tensors
+import Text
+
+/// Makes engines of models, all with the same options.
+struct EngineMaker: Sendable {
+    let device: Device
+    /// What is computed in, and what keys and values are kept in if not in that.
+    let type: ElementType
+    let cache: ElementType?
+    /// Tokens that keys and values are cached of; `nil` takes what there is room for.
+    let cacheTokens: Int?
+    /// Bytes that weights and caches may take.
+    let room: Int
+    /// Answers at once.
+    let concurrency: Int
+    /// Bytes of the host for keys and values of requests that gave their blocks back.
+    let spill: Int
+
+    private var limits: Scheduler.Limits {
+        var limits = Scheduler.Limits()
+        limits.requests = concurrency
+        limits.stepTokens = max(limits.stepTokens, concurrency)
+        // The server itself refuses what is too much.
+        limits.waiting = .max
+        return limits
+    }
+
+    /// - Throws: where weights and a cache have no room.
+    func size(
+        _ source: WeightSource, _ configuration: ModelConfiguration
+    ) throws -> CacheSize {
+        try CacheSize(
+            source, configuration, as: type, cache: cache, on: device, tokens: cacheTokens,
+            room: room, sequences: concurrency, stepTokens: limits.stepTokens)
+    }
+
+    /// - Parameter size: of the cache.
+    func make(
+        _ source: WeightSource, _ configuration: ModelConfiguration, _ tokenizer: Tokenizer,
+        _ size: CacheSize
+    ) throws -> (engine: Engine, executor: Executor) {
+        TorchRuntime.keepFreedMemory()
+        let executor = try Executor(
+            CausalLanguageModel(source, configuration, as: type, on: device), cache: cache)
+        let engine = Engine(
+            try executor.runner(blocks: size.blocks, spill: spill), configuration,
+            tokenizer: tokenizer, limits: limits)
+        return (engine, executor)
+    }
+}
