@@ -144,6 +144,7 @@ let package = Package(
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
             ]),
+        tests(of: "Speculate", ["Tensors", "Artifacts", "Models", "Heal"]),
         tests(
             of: "Serve",
             [

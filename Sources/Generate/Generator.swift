@@ -53,10 +53,10 @@ package struct Generator {
     /// Continues `prompt`.
     /// - Parameters:
     ///   - prompt: token ids; not empty.
-    ///   - emit: gets each piece of text as soon as it is certain to be part of the result; throwing
-    ///     from it ends generation.
+    ///   - emit: gets each piece of text as soon as it is certain to be part of the result, and whether its last token was
+    ///     guessed; throwing from it ends generation.
     package func generate(
-        _ prompt: [Int], _ options: Options, emit: (String) throws -> Void = { _ in }
+        _ prompt: [Int], _ options: Options, emit: (String, Bool) throws -> Void = { _, _ in }
     ) throws -> Result {
         try Engine.check(prompt, model.configuration)
         guard options.maxTokens > 0 else {
@@ -75,9 +75,13 @@ package struct Generator {
             tokenizer: tokenizer, limits: limits)
         let id = try engine.submit(prompt, options)
         while true {
+            var isGuessed = false
             for event in engine.step() {
                 switch event {
-                case .text(_, let piece, _): try emit(piece)
+                case .text(_, let piece, _):
+                    try emit(piece, isGuessed)
+                    isGuessed = false
+                case .guessed: isGuessed = true
                 case .started, .logprobs: break
                 case .finished(_, var result):
                     if speculation.isOn { result.drafts = engine.draftCounts }

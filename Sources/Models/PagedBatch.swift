@@ -57,15 +57,32 @@ package struct PagedBatch {
         for (piece, blocks) in zip(pieces, blocks) {
             let count = piece.tokens.count
             let known = try cache.read(layer: layer, blocks: blocks, tokens: piece.start + count)
-            let mask = AttentionMask(queries: count, past: piece.start, window: window)
-            let seen = try mask.attend(
-                queries.narrowed(1, offset..<offset + count).transposed(1, 2),
-                known.keys.converted(to: queries.elementType),
-                known.values.converted(to: queries.elementType))
-            attended.append(try seen.transposed(1, 2).reshaped([1, count, -1]))
+            attended.append(
+                try Self.attend(
+                    queries.narrowed(1, offset..<offset + count),
+                    known.keys.converted(to: queries.elementType),
+                    known.values.converted(to: queries.elementType), past: piece.start,
+                    window: window
+                ).reshaped([1, count, -1]))
             offset += count
         }
         return attended.count == 1 ? attended[0] : try Tensor.concatenated(attended, along: 1)
+    }
+
+    /// - Parameters:
+    ///   - queries: `[1, queries, heads, headDim]`, of the last tokens.
+    ///   - keys: `[1, kvHeads, tokens, headDim]`; values alike.
+    /// - Returns: shape of the queries.
+    private static func attend(
+        _ queries: Tensor, _ keys: Tensor, _ values: Tensor, past: Int, window: Int?
+    ) throws -> Tensor {
+        if queries.device != .cpu, [.bfloat16, .float16].contains(queries.elementType) {
+            // What libtorch takes by itself is planned anew, for 40 ms, whenever a sequence has grown.
+            return try queries.flashAttention(
+                keys: keys.transposed(1, 2), values: values.transposed(1, 2), window: window)
+        }
+        let mask = AttentionMask(queries: queries.shape[1], past: past, window: window)
+        return try mask.attend(queries.transposed(1, 2), keys, values).transposed(1, 2)
     }
 }
 

@@ -17,6 +17,8 @@ struct EngineMaker: Sendable {
     let room: Int
     /// Answers at once.
     let concurrency: Int
+    /// What guesses ahead of the first model.
+    let speculation: SpeculationOptions
     /// Bytes of the host for keys and values of requests that gave their blocks back.
     let spill: Int
 
@@ -38,17 +40,25 @@ struct EngineMaker: Sendable {
             room: room, sequences: concurrency, stepTokens: limits.stepTokens)
     }
 
-    /// - Parameter size: of the cache.
+    /// - Parameters:
+    ///   - size: of the cache.
+    ///   - speculates: whether something guesses ahead; a draft guesses what one model says.
     func make(
         _ source: WeightSource, _ configuration: ModelConfiguration, _ tokenizer: Tokenizer,
-        _ size: CacheSize
-    ) throws -> (engine: Engine, executor: Executor) {
+        _ size: CacheSize, speculates: Bool
+    ) throws -> (engine: Engine, executor: Executor, note: String?) {
         TorchRuntime.keepFreedMemory()
         let executor = try Executor(
             CausalLanguageModel(source, configuration, as: type, on: device), cache: cache)
-        let engine = Engine(
-            try executor.runner(blocks: size.blocks, spill: spill), configuration,
+        var (ahead, note) = (Speculation.none, String?.none)
+        if speculates {
+            var checkpoint: Checkpoint?
+            if case .checkpoint(let opened) = source { checkpoint = opened }
+            (ahead, note) = try speculation.load(for: executor.model, checkpoint)
+        }
+        let engine = try Engine(
+            executor.speculating(ahead, blocks: size.blocks, spill: spill), configuration,
             tokenizer: tokenizer, limits: limits)
-        return (engine, executor)
+        return (engine, executor, note)
     }
 }

@@ -117,11 +117,11 @@ struct GenerateCommand: ParsableCommand {
         if !output.quiet { StandardError.note(note) }
         let colours = showDrafts && !output.json
         if !output.quiet { StandardError.note(try generator.executor().note) }
-        let result = try generator.generate(ids, options) { piece in
+        let result = try generator.generate(ids, options) { piece, isGuessed in
             try Interruption.check()
-            if !output.json { FileHandle.standardOutput.write(Data(piece.utf8)) }
+            let text = colours && isGuessed ? "\u{1B}[32m\(piece)\u{1B}[0m" : piece
+            if !output.json { FileHandle.standardOutput.write(Data(text.utf8)) }
         }
-        _ = colours
         let seconds = Date().timeIntervalSince(start)
         if output.json {
             try output.printJSON(

@@ -102,6 +102,8 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "Share of the answers that --shadow compares. Default: 0.05.")
     var shadowFraction: Double?
 
+    @OptionGroup var speculation: SpeculationOptions
+
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -187,7 +189,7 @@ struct ServeCommand: ParsableCommand {
             device: device, type: source.elementType(on: device), cache: source.kv?.elementType,
             cacheTokens: cacheTokens,
             room: Int(free * (gpuMemory ?? (device == .cpu ? 0.25 : 0.9))),
-            concurrency: maxConcurrency, spill: spill.bytes)
+            concurrency: maxConcurrency, speculation: speculation, spill: spill.bytes)
     }
 
     /// What `--shadow` asks for; loaded first, so that what is free is counted without it.

@@ -30,6 +30,9 @@ final class ServedEngine: TokenEngine {
         load.prefixQueries = engine.scheduler.counts.cacheQueries
         load.prefixHits = engine.scheduler.counts.cacheHits
         load.stepTokens = engine.stepTokens
+        let counts = engine.draftCounts
+        (load.drafts, load.draftedTokens) = (counts.drafts, counts.drafted)
+        (load.acceptedTokens, load.acceptedByPosition) = (counts.accepted, counts.acceptedAt)
         return load
     }
 
@@ -52,7 +55,7 @@ final class ServedEngine: TokenEngine {
     }
 
     func step() -> [EngineEvent] {
-        engine.step().map { event in
+        engine.step().compactMap { event in
             switch event {
             case .started(let id): .started(id.number)
             case .text(let id, let text, let tokens): .text(id.number, text, tokens: tokens)
@@ -61,6 +64,7 @@ final class ServedEngine: TokenEngine {
                     id.number,
                     TokenLikelihood(
                         chosen: .init(logprobs.chosen), top: logprobs.top.map { .init($0) }))
+            case .guessed: nil
             case .finished(let id, let result): finished(id.number, result)
             case .failed(let id, let error): failed(id.number, error)
             }

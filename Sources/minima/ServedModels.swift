@@ -60,10 +60,12 @@ final class ServedModels: EngineLoader, @unchecked Sendable {
         case (.compressed, _): part = own
         }
         if !hasRoomForBoth { TorchRuntime.releaseUnusedMemory() }
-        let (engine, executor) = try withoutGradients {
-            try maker.make(part.source, part.configuration, tokenizer, part.size)
+        let (engine, executor, remark) = try withoutGradients {
+            try maker.make(
+                part.source, part.configuration, tokenizer, part.size,
+                speculates: choice == .compressed)
         }
-        if let text = executor.note { note(text) }
+        for text in [executor.note, remark] { if let text { note(text) } }
         guard let shadow, choice == .compressed else { return HandedEngine(ServedEngine(engine)) }
         shadow.served.put(executor.model)
         return HandedEngine(

@@ -91,7 +91,7 @@ struct EngineTests {
             for event in engine.step() {
                 switch event {
                 case .text(let id, let piece, _): texts[id, default: ""] += piece
-                case .started, .logprobs: break
+                case .started, .logprobs, .guessed: break
                 case .finished(let id, let result): results[id] = result
                 case .failed(let id, let error): failed[id] = error
                 }

@@ -43,7 +43,9 @@ struct GeneratorTests {
     @Test("pieces join to the text, which is the tokens'", arguments: [1, 2, 3])
     func pieces(_ seed: UInt64) throws {
         var pieces: [String] = []
-        let result = try tiny.generate(prompt, sampled(seed: seed)) { pieces.append($0) }
+        let result = try tiny.generate(prompt, sampled(seed: seed)) { piece, _ in
+            pieces.append(piece)
+        }
         #expect(pieces.joined() == result.text)
         #expect(pieces.count > 10 && pieces.allSatisfy { !$0.isEmpty })
         #expect(result.tokens.count == 40)
@@ -81,7 +83,7 @@ struct GeneratorTests {
         var pieces: [String] = []
         let result = try tiny.generate(
             prompt, options(maxTokens: 30, stops: ["never in it", stop])
-        ) { pieces.append($0) }
+        ) { piece, _ in pieces.append(piece) }
         #expect(result.finishReason == .stop)
         #expect(result.text == String(whole[..<before]))
         #expect(pieces.joined() == result.text)
@@ -126,7 +128,7 @@ struct GeneratorTests {
         struct Enough: Error {}
         var count = 0
         #expect(throws: Enough.self) {
-            _ = try tiny.generate(prompt, sampled(seed: 1)) { _ in
+            _ = try tiny.generate(prompt, sampled(seed: 1)) { _, _ in
                 count += 1
                 if count == 3 { throw Enough() }
             }

@@ -109,7 +109,7 @@ struct SpeculationTests {
                 case .finished(let id, let result): results[id.number] = result
                 case .failed(_, let error): throw error
                 case .text(let id, let piece, _): text[id.number, default: ""] += piece
-                case .started, .logprobs: break
+                case .started, .logprobs, .guessed: break
                 }
             }
             steps += 1

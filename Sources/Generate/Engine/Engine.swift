@@ -16,6 +16,8 @@ package final class Engine {
     package enum Event: Sendable {
         /// It has left the queue.
         case started(RequestID)
+        /// The token whose text may follow was guessed right.
+        case guessed(RequestID)
         /// Text that is certain to be part of the answer, and the tokens that it has so far.
         case text(RequestID, String, tokens: Int)
         /// Of the next token, where log-probabilities were asked for; its text may come with a later event.
@@ -204,6 +206,7 @@ package final class Engine {
             guard let piece = try answers[id]?.admit(token), let answer = answers[id] else {
                 return
             }
+            if row < draft.count, draft[row] == token { events.append(.guessed(id)) }
             if !piece.isEmpty { events.append(.text(id, piece, tokens: answer.tokens.count)) }
             if answer.scanner.isStopped || answer.sampler.isComplete {
                 events += finish(id, .stop)

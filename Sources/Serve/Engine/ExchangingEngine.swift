@@ -216,6 +216,13 @@ extension EngineLoad {
         preemptions += other.preemptions
         prefixQueries += other.prefixQueries
         prefixHits += other.prefixHits
+        drafts += other.drafts
+        draftedTokens += other.draftedTokens
+        acceptedTokens += other.acceptedTokens
+        for (position, count) in other.acceptedByPosition.enumerated() {
+            if position == acceptedByPosition.count { acceptedByPosition.append(0) }
+            acceptedByPosition[position] += count
+        }
     }
 }
 

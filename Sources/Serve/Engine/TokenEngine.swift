@@ -89,6 +89,11 @@ package struct EngineLoad: Sendable, Equatable {
     package var prefixHits = 0
     /// Tokens of the last step.
     package var stepTokens = 0
+    /// What was guessed ahead: how often, how many tokens, how many of them were right, and how many at each position.
+    package var drafts = 0
+    package var draftedTokens = 0
+    package var acceptedTokens = 0
+    package var acceptedByPosition: [Int] = []
 
     package init() {}
 }

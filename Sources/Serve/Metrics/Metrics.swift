@@ -136,6 +136,20 @@ package final class Metrics: Sendable {
         counter("prefix_cache_queries_total", "Prompt tokens looked for.", load.prefixQueries)
         counter("prefix_cache_hits_total", "Prompt tokens found.", load.prefixHits)
         counter("num_preemptions_total", "Answers that gave their blocks back.", load.preemptions)
+        if load.drafts > 0 {
+            counter("spec_decode_num_drafts_total", "Guesses ahead.", load.drafts)
+            counter(
+                "spec_decode_num_draft_tokens_total", "Tokens guessed ahead.", load.draftedTokens)
+            counter(
+                "spec_decode_num_accepted_tokens_total", "Of those, tokens that were right.",
+                load.acceptedTokens)
+            metric(
+                "spec_decode_num_accepted_tokens_per_pos_total", "counter",
+                "The same by position in the guess.",
+                load.acceptedByPosition.enumerated().map {
+                    (",position=\"\($0.offset)\"", Double($0.element))
+                })
+        }
         metric(
             "request_success_total", "counter", "Answers by how they ended.",
             Outcome.allCases.map {
