@@ -38,9 +38,10 @@ struct ModelDrafterTests {
         let target = try target()
         let draft = try DraftModel(folder: "\(TestData.drafts)/\(name)", for: target)
         let expected = try Self.expected(name)
-        let runner = try Executor(target).runner(
+        let executor = try Executor(target)
+        let runner = try executor.runner(
             blocks: 4, tapping: draft.tappedLayers(of: target.configuration.layerCount))
-        let drafter = try ModelDrafter(draft, behind: runner, limit: 4)
+        let drafter = try ModelDrafter(draft, behind: runner, of: executor, limit: 4)
         var (position, compared) = (0, 0)
         /// Computes some tokens of the text, and as many wrong ones, and compares what is guessed.
         func advance(_ kept: Int, wrong: Int, decodes: Bool) throws {
@@ -75,9 +76,10 @@ struct ModelDrafterTests {
     func gaps() throws {
         let target = try target()
         let draft = try DraftModel(folder: "\(TestData.drafts)/authors", for: target)
-        let runner = try Executor(target).runner(
+        let executor = try Executor(target)
+        let runner = try executor.runner(
             blocks: 4, tapping: draft.tappedLayers(of: target.configuration.layerCount))
-        let drafter = try ModelDrafter(draft, behind: runner, limit: 2)
+        let drafter = try ModelDrafter(draft, behind: runner, of: executor, limit: 2)
         let text = try Self.expected("authors").text
         func drafted(_ request: Int, from start: Int, to end: Int, asking: Bool = true) throws
             -> Bool

@@ -373,6 +373,16 @@ struct SpeculationTests {
         #expect(settled(1, right: 0.9)[500] >= 5)
         #expect((1...3).contains(settled(1, right: 0.4)[500]))
         #expect(settled(32, right: 0.6)[500] == 0)
+        var idle = DraftLength(limit: 2)
+        for sequences in [1, 1, 64] {
+            for _ in 0..<200 {
+                let wanted = idle.wanted(sequences: sequences)
+                idle.learn(
+                    sequences: sequences, rows: sequences * (wanted + 1),
+                    seconds: seconds(sequences, wanted))
+            }
+            #expect(idle.isFollowing == (sequences == 1), "where nothing pays, nobody follows")
+        }
         var fixed = DraftLength(limit: 6, fixed: 9)
         #expect(fixed.wanted(sequences: 1) == 6)
     }

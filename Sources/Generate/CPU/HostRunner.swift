@@ -104,29 +104,7 @@ package final class HostRunner: StepRunner {
         _ items: [Scheduler.Item], _ body: ([cd_sequence]) throws -> Void
     ) throws {
         let angles = try host.model.rotary.angles(at: items.flatMap { $0.start..<$0.end })
-        let cosines = try angles.cosines.elements(as: Float.self)
-        let sines = try angles.sines.elements(as: Float.self)
-        let half = host.model.configuration.headDim / 2
-        let blocks = items.flatMap { $0.blocks.map(Int64.init) }
-        try blocks.withUnsafeBufferPointer { blocks in
-            try cosines.withUnsafeBufferPointer { cosines in
-                try sines.withUnsafeBufferPointer { sines in
-                    var (first, row) = (0, 0)
-                    let sequences = items.flatMap { item in
-                        defer { first += item.blocks.count }
-                        return (item.start..<item.end).map { position in
-                            defer { row += 1 }
-                            return cd_sequence(
-                                blocks: blocks.baseAddress.map { $0 + first },
-                                position: Int64(position),
-                                cosines: cosines.baseAddress.map { $0 + row * half },
-                                sines: sines.baseAddress.map { $0 + row * half })
-                        }
-                    }
-                    try body(sequences)
-                }
-            }
-        }
+        try HostSequences(items.map { ($0.start, $0.tokens.count, $0.blocks) }, angles).lend(body)
     }
 
     private func withMemory(of layer: Int, _ body: (HostBlock.Memory) throws -> Void) throws {

@@ -16,6 +16,8 @@ package struct DraftLength: Sendable {
     /// How often a length was asked for at a load that it is not known of: drafters may have less to say.
     private var asked: [Load: Int] = [:]
     private var count = 0
+    /// Choices of nothing since the last of something.
+    private var idle = 0
 
     private struct Load: Hashable {
         /// log₂ of the sequences, rounded up.
@@ -70,12 +72,21 @@ package struct DraftLength: Sendable {
         Int.bitWidth - (max(1, sequences) - 1).leadingZeroBitCount
     }
 
+    /// Whether a drafter should follow the text although nothing is wanted of it: what it has not seen it cannot guess behind.
+    package var isFollowing: Bool { idle < 64 }
+
     /// Tokens to draft for each of `sequences` sequences in the next step.
     package mutating func wanted(sequences: Int) -> Int {
+        let wanted = choice(sequences: sequences)
+        idle = wanted == 0 ? idle + 1 : 0
+        return wanted
+    }
+
+    private mutating func choice(sequences: Int) -> Int {
         if let fixed { return fixed }
         guard limit > 0 else { return 0 }
         count += 1
-        if count % Self.exploring == 0 { return count / Self.exploring % (limit + 1) }
+        if count % Self.exploring == 0, isFollowing { return count / Self.exploring % (limit + 1) }
         let load = Self.magnitude(sequences)
         func known(_ length: Int) -> Double? { steps[Load(sequences: load, length: length)] }
         // What is not known yet is tried.

@@ -237,12 +237,13 @@ package final class Engine {
     private func draft(behind step: Scheduler.Step, computing: Duration) {
         guard let drafter else { return }
         let decoding = step.items.filter { $0.decodes && $0.predicts }
-        if decoding.count == step.items.count {
+        let onlyDecodes = decoding.count == step.items.count
+        if onlyDecodes {
             length.learn(
                 sequences: decoding.count, rows: step.tokens, seconds: computing.inSeconds)
         }
         let wanted = length.wanted(sequences: scheduler.runningCount)
-        guard wanted > 0 else { return }
+        guard wanted > 0 || length.isFollowing else { return }
         var turns: [DraftTurn] = []
         for (index, item) in step.items.enumerated() {
             scheduler.reserve(wanted, for: item.request)
@@ -265,6 +266,8 @@ package final class Engine {
         } catch {
             draftFault = "\(error)"
         }
+        // A prompt is followed once.
+        guard onlyDecodes else { return }
         length.learn(drafted: wanted, seconds: (ContinuousClock.now - start).inSeconds)
     }
 

@@ -1,25 +1,65 @@
 import Models
 import Tensors
 
-/// Guesses with an EAGLE-3 draft model, through libtorch, on the device that holds it. Its states stand in a cache of its own,
+/// Guesses with an EAGLE-3 draft model on the device that holds it: a few tokens on a CPU by routines of its own, all else through
+/// libtorch. Its states stand in a cache of its own,
 /// in the blocks that the target's have: what it knows of a position is what the target knew there and the token behind.
 package final class ModelDrafter: Drafter {
     private let model: DraftModel
     private let runner: any StepRunner
     private let cache: PagedCache
+    private let host: HostDraft?
     package let limit: Int
     /// Positions of a request whose states are in the cache; `nil` of one that has a gap, which is not drafted for.
     private var covered: [RequestID: Int?] = [:]
 
     /// - Parameters:
     ///   - runner: of the target, tapping the layers that the draft reads.
+    ///   - executor: of the target.
     ///   - limit: tokens of a draft at most.
-    package init(_ model: DraftModel, behind runner: any StepRunner, limit: Int) throws {
+    package init(
+        _ model: DraftModel, behind runner: any StepRunner, of executor: Executor, limit: Int
+    ) throws {
         (self.model, self.runner, self.limit) = (model, runner, limit)
+        let device = model.embedding.device
         cache = try PagedCache(
             model.configuration.layer, blocks: runner.blocks, blockTokens: runner.blockTokens,
-            as: model.embedding.elementType, on: model.embedding.device)
+            as: Executor.cacheType(model.embedding.elementType, on: device), on: device)
+        if case .host(let target) = executor.backend {
+            host = try HostDraft(model, pool: target.pool)
+        } else {
+            host = nil
+        }
     }
+
+    // MARK: Computing
+
+    private func combine(_ features: Tensor) throws -> Tensor {
+        guard let host, features.shape[0] <= HostDraft.mostRows else {
+            return try model.combine(features)
+        }
+        let g = host.combine(try features.elements())
+        return try Tensor(g, shape: [features.shape[0], model.configuration.layer.hiddenSize])
+    }
+
+    private func forward(_ g: Tensor, _ pieces: [PagedBatch.Piece]) throws -> Tensor {
+        guard let host, g.shape[0] <= HostDraft.mostRows else {
+            return try model.forward(
+                g.converted(to: model.embedding.elementType), model.batch(pieces, cache))
+        }
+        return try Tensor(host.forward(g.elements(), pieces, cache), shape: g.shape)
+    }
+
+    private func project(_ output: Tensor) throws -> Tensor {
+        guard let host, output.shape[0] <= HostDraft.mostRows else {
+            return try model.project(output)
+        }
+        return try Tensor(
+            host.project(output.elements()),
+            shape: [output.shape[0], model.configuration.vocabularySize])
+    }
+
+    // MARK: Guessing
 
     package func end(_ request: RequestID) { covered[request] = nil }
 
@@ -59,8 +99,8 @@ package final class ModelDrafter: Drafter {
                 }
             }
             guard !pieces.isEmpty else { return [:] }
-            let g = try model.combine(Tensor.concatenated(features, along: 0))
-            var output = try model.forward(g, model.batch(pieces, cache))
+            let g = try combine(Tensor.concatenated(features, along: 0))
+            var output = try forward(g, pieces)
             guard !chains.isEmpty else { return [:] }
             output = try output.selecting(
                 Tensor(chains.map(\.row), shape: [chains.count], on: output.device), along: 0)
@@ -82,14 +122,13 @@ package final class ModelDrafter: Drafter {
                     output = try output.selecting(
                         Tensor(kept, shape: [kept.count], on: output.device), along: 0)
                 }
-                output = try model.forward(
+                output = try forward(
                     output,
-                    model.batch(
-                        next.map { index in
-                            .init(
-                                tokens: chains[index].tokens.suffix(1),
-                                start: chains[index].position, blocks: chains[index].turn.blocks)
-                        }, cache))
+                    next.map { index in
+                        .init(
+                            tokens: chains[index].tokens.suffix(1),
+                            start: chains[index].position, blocks: chains[index].turn.blocks)
+                    })
                 for index in next { chains[index].position += 1 }
                 active = next
             }
@@ -110,7 +149,7 @@ package final class ModelDrafter: Drafter {
 
     /// The target's number of the token behind each row of `output`.
     private func choose(_ output: Tensor, _ chains: [Chain]) throws -> [Int32] {
-        let logits = try model.project(output)
+        let logits = try project(output)
         func choice(_ chain: Chain) -> TokenChoice? { chain.turn.choices[chain.tokens.count] }
         let places: Tensor
         if chains.allSatisfy({ choice($0)?.isGreedy ?? true }) {

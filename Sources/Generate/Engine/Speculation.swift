@@ -53,7 +53,8 @@ extension Executor {
             switch speculation.source {
             case .none: nil
             case .lookUp: LookUpDrafter(limit: limit)
-            case .draft(let model): try ModelDrafter(model, behind: runner, limit: limit)
+            case .draft(let model):
+                try ModelDrafter(model, behind: runner, of: self, limit: limit)
             }
         return SpeculatingRunner(runner: runner, drafter: drafter, length: speculation.length)
     }
