@@ -19,14 +19,14 @@ package struct DraftStage {
         (self.model, self.options, self.settings, self.place) = (model, options, settings, place)
     }
 
-    /// Settings that suit small drafts.
+    /// Settings that suit small drafts: many small steps learn more from the same text (LOG.md).
     package static var usualSettings: TrainingSettings {
         var settings = TrainingSettings()
         settings.weights = LossWeights(nextToken: 0, divergence: 1, hidden: 0, task: 0)
         settings.tokens = 20_000_000
-        settings.batchTokens = 16_384
+        settings.batchTokens = 4_096
         settings.window = 512
-        settings.learningRate = 1e-3
+        settings.learningRate = 3e-3
         settings.clip = 0.5
         return settings
     }
