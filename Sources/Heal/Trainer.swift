@@ -14,9 +14,7 @@ package final class Trainer: Learner {
     private let teacher: Teacher?
     private let rotary: RotaryTables
     private let checkpointsBlocks: Bool
-    /// Of matrices and cores, which may decay, and of norms and biases, which never do.
-    private(set) var optimizers: [AdamW]
-    private let groups: [[Int]]
+    private var optimizer: MasterOptimizer
 
     package init(
         _ masters: MasterWeights, teacher: Teacher?, settings: TrainingSettings,
@@ -30,16 +28,7 @@ package final class Trainer: Learner {
         self.device = device
         computeType = Self.computeType(on: device)
         rotary = RotaryTables(masters.configuration, type: computeType, device: device)
-        let indices = masters.trained.indices
-        groups = [
-            indices.filter { masters.trained[$0].tensor.shape.count > 1 },
-            indices.filter { masters.trained[$0].tensor.shape.count <= 1 },
-        ]
-        optimizers = try zip(groups, [settings.weightDecay, 0]).map { group, decay in
-            try AdamW(
-                group.map { masters.trained[$0].tensor }, learningRate: settings.learningRate,
-                betas: TrainingSettings.betas, weightDecay: decay)
-        }
+        optimizer = try MasterOptimizer(masters.trained, settings, with: processes)
     }
 
     var hasTeacher: Bool { teacher != nil }
@@ -54,7 +43,7 @@ package final class Trainer: Learner {
         _ batch: BatchSource.Batch, learningRate: Double
     ) throws -> LearningOutcome {
         let pass = try pass()
-        var sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
+        let sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
         for input in batch.inputs {
             let losses = try pass.learn(input)
             if input.isTask {
@@ -67,36 +56,14 @@ package final class Trainer: Learner {
                 }
             }
         }
-        var gradients =
+        let gradients =
             try batch.inputs.isEmpty
             ? masters.trained.map { try Tensor.zeros($0.tensor.shape, .float32, on: device) }
             : pass.model.masterGradients()
-        // Here this process' gradients are complete, in the order of `masters.trained`, and here alone those of all
-        // processes are added up, with their losses.
-        let together = try processes.summed(gradients + sums)
-        gradients = Array(together.dropLast(sums.count))
-        sums = Array(together.suffix(sums.count))
-        let norm = try withoutGradients { try gradients.totalNorm() }
-        try update(gradients, norm: norm, learningRate: learningRate)
+        let all = try optimizer.step(gradients, losses: sums, learningRate: learningRate)
         return LearningOutcome(
-            sums: sums, norm: norm, textTargets: batch.textTargets,
+            sums: all.losses, norm: all.norm, textTargets: batch.textTargets,
             answerTargets: batch.answerTargets)
-    }
-
-    /// Clips by the norm and steps, all on the device.
-    private func update(_ gradients: [Tensor], norm: Tensor, learningRate: Double) throws {
-        let (divisor, skip) = try withoutGradients {
-            let one = try Tensor.ones([], .float32, on: device)
-            return (
-                try (norm / settings.clip).maximum(one),
-                try norm.finite().logicalNot().converted(to: .float32)
-            )
-        }
-        for (index, group) in groups.enumerated() {
-            optimizers[index].learningRate = learningRate
-            try optimizers[index].step(
-                group.map { gradients[$0] }, dividedBy: divisor, unless: skip)
-        }
     }
 
     /// Sums of the losses over windows of text, without learning from them; each process takes some of the inputs.
@@ -120,38 +87,9 @@ package final class Trainer: Learner {
 
     // MARK: Resuming
 
-    /// Everything that a later step depends on, by name: masters and moments.
-    package var state: [NamedTensor] {
-        masters.trained.map { ("master.\($0.name)", $0.tensor) }
-            + zip(groups, optimizers).flatMap { group, optimizer in
-                zip(group, zip(optimizer.means, optimizer.squares)).flatMap { index, moments in
-                    [
-                        ("mean.\(masters.trained[index].name)", moments.0),
-                        ("square.\(masters.trained[index].name)", moments.1),
-                    ]
-                }
-            }
-    }
+    package var state: [NamedTensor] { optimizer.state }
 
-    /// Goes on, in all processes, from the state that process 0 has kept after `steps` steps.
-    /// - Parameter kept: `nil` in all others.
     package func resume(after steps: Int, from kept: SafetensorsFile?) throws {
-        let mine = Dictionary(
-            state.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        func tensor(_ name: String) throws -> Tensor {
-            if let kept { return try kept.tensor(named: name) }
-            guard let tensor = mine[name] else { preconditionFailure("\(name) is of the state") }
-            return tensor
-        }
-        try withoutGradients {
-            for (name, master) in masters.trained { try master.assign(tensor("master.\(name)")) }
-        }
-        for (index, group) in groups.enumerated() {
-            let names = group.map { masters.trained[$0].name }
-            try optimizers[index].resume(
-                after: steps, means: try names.map { try tensor("mean.\($0)") },
-                squares: try names.map { try tensor("square.\($0)") })
-        }
-        try processes.broadcast(state.map(\.tensor))
+        try optimizer.resume(after: steps, from: kept)
     }
 }

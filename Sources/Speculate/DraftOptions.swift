@@ -14,7 +14,6 @@ package struct DraftOptions: Sendable, Equatable {
     package var vocabulary: Int?
     /// Share of a pass' loss in that of the one before.
     static let decay = 0.8
-    static let betas = (0.9, 0.95)
 
     package init() {}
 }

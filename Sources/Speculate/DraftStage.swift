@@ -139,14 +139,11 @@ package struct DraftStage {
 
 package enum DraftError: Error, CustomStringConvertible {
     case window(Int, passes: Int, positions: Int)
-    case otherTarget(folder: String, found: Fingerprint, expected: Fingerprint)
 
     package var description: String {
         switch self {
         case .window(let window, let passes, let positions):
             "a window of \(window) tokens is not between \(passes + 2), for \(passes) passes, and the model's \(positions) positions"
-        case .otherTarget(let folder, let found, let expected):
-            "\(folder) drafts for the model \(expected.hex.prefix(12))…, and this one is \(found.hex.prefix(12))…: it would be right less often; train one for this model"
         }
     }
 }

@@ -15,13 +15,10 @@ package final class DraftTrainer: Learner {
     private let options: DraftOptions
     private let target: CausalLanguageModel
     private let template: DraftModel
-    /// float32, by the names that the authors give them.
-    let masters: [NamedTensor]
     private let layers: [Int]
     private let type: ElementType
-    private let processes: ProcessGroup
-    private var optimizers: [AdamW]
-    private let groups: [[Int]]
+    /// Of float32 tensors, by the names that the authors give them.
+    private var optimizer: MasterOptimizer
     /// 1 where a token of the target can be drafted, float32 `[vocabulary]`.
     private let draftable: Tensor
 
@@ -33,29 +30,20 @@ package final class DraftTrainer: Learner {
     ) throws {
         (self.template, self.target, self.options, self.settings) =
             (template, target, options, settings)
-        self.processes = processes
         layers = template.tappedLayers(of: target.configuration.layerCount)
         type = target.ends.embedding.elementType
-        masters = try template.weights.keys.sorted().compactMap { name in
+        let masters: [NamedTensor] = try template.weights.keys.sorted().compactMap { name in
             guard let tensor = template.weights[name] else { return nil }
             return (name, try tensor.to(.float32, tensor.device, copy: true))
         }
-        let masters = masters
-        let indices = Array(masters.indices)
-        groups = [
-            indices.filter { masters[$0].tensor.shape.count > 1 },
-            indices.filter { masters[$0].tensor.shape.count <= 1 },
-        ]
-        optimizers = try zip(groups, [settings.weightDecay, 0]).map { group, decay in
-            try AdamW(
-                group.map { masters[$0].tensor }, learningRate: settings.learningRate,
-                betas: DraftOptions.betas, weightDecay: decay)
-        }
+        optimizer = try MasterOptimizer(masters, settings, with: processes)
         draftable = try Tensor.zeros(
             [target.configuration.vocabularySize], .float32, on: target.device)
         try draftable.scatter(
             Tensor.ones(template.targets.shape, on: target.device), at: template.targets, along: 0)
     }
+
+    var masters: [NamedTensor] { optimizer.masters }
 
     // MARK: The target
 
@@ -100,10 +88,9 @@ package final class DraftTrainer: Learner {
     /// What came of one pass over some windows: sums over positions, float32 of shape [].
     private struct Pass {
         let loss: Tensor
-        /// Σ_v min(p, q): what sampling accepts.
-        let overlap: Tensor
-        /// 1 where the draft's likeliest token is the target's: what greedy decoding accepts.
-        let agreement: Tensor
+        /// Σ_v min(p, q), what sampling accepts; 1 where the draft's likeliest token is the target's, what greedy decoding
+        /// accepts. Not of what is learnt from.
+        var measured: (overlap: Tensor, agreement: Tensor)?
     }
 
     /// All passes over some windows.
@@ -117,7 +104,8 @@ package final class DraftTrainer: Learner {
         let lesson = try lesson(ids)
         let count = ids.shape[1] - options.passes
         var g = try model.combine(lesson.features.narrowed(1, 0..<count))
-        var attention = UnrolledAttention(model.configuration.layer, tokens: count, on: ids.device)
+        var attention = try UnrolledAttention(
+            model.configuration.layer, tokens: count, on: ids.device)
         var right: Tensor?
         return try (0..<options.passes).map { pass in
             let range = 1 + pass..<1 + pass + count
@@ -130,16 +118,16 @@ package final class DraftTrainer: Learner {
                 try lesson.logShares.narrowed(1, range), try lesson.mass.narrowed(1, range)
             )
             let counted = try lesson.counts.narrowed(1, range)
-            let p = try withoutGradients { try logP.exp() * mass.unsqueezed(2) }
-            let overlap = try p.minimum(logQ.exp()).sum(2)
+            func overlap() throws -> Tensor {
+                let p = try withoutGradients { try logP.exp() * mass.unsqueezed(2) }
+                return try p.minimum(logQ.exp()).sum(2)
+            }
             let loss =
                 switch options.loss {
                 case .divergence: try ((logP - logQ) * logP.exp()).sum(2) * counted
-                case .acceptance: try overlap * -1 + 1
+                case .acceptance: try overlap() * -1 + 1
                 }
-            guard measuring else {
-                return Pass(loss: try loss.sum(), overlap: try overlap.sum(), agreement: counted)
-            }
+            guard measuring else { return Pass(loss: try loss.sum()) }
             // Of a chain counts what is right as far as it goes.
             var agreement =
                 try logQ.argmax(2).equals(lesson.best.narrowed(1, range))
@@ -147,7 +135,8 @@ package final class DraftTrainer: Learner {
             if let right { agreement = try agreement * right }
             right = agreement
             return Pass(
-                loss: try loss.sum(), overlap: try overlap.sum(), agreement: try agreement.sum())
+                loss: try loss.sum(),
+                measured: (overlap: try overlap().sum(), agreement: try agreement.sum()))
         }
     }
 
@@ -157,8 +146,8 @@ package final class DraftTrainer: Learner {
         _ batch: BatchSource.Batch, learningRate: Double
     ) throws -> LearningOutcome {
         let device = target.device
-        var sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
-        var gradients = try masters.map { try Tensor.zeros($0.tensor.shape, .float32, on: device) }
+        let sums = try (0..<4).map { _ in try Tensor.zeros([], .float32, on: device) }
+        let gradients = try masters.map { try Tensor.zeros($0.tensor.shape, .float32, on: device) }
         let share = 1 / Double(max(1, batch.textTargets))
         for input in batch.inputs {
             let leaves = try masters.map {
@@ -172,7 +161,6 @@ package final class DraftTrainer: Learner {
                     factor *= DraftOptions.decay
                     total = try total + pass.loss * (share * factor)
                 }
-                try withoutGradients { try sums[2].accumulate(passes[0].overlap.detached()) }
                 return total
             }
             try sums[1].accumulate(loss.detached(), times: Double(batch.textTargets))
@@ -183,24 +171,9 @@ package final class DraftTrainer: Learner {
                 }
             }
         }
-        let together = try processes.summed(gradients + sums)
-        gradients = Array(together.dropLast(sums.count))
-        sums = Array(together.suffix(sums.count))
-        let norm = try withoutGradients { try gradients.totalNorm() }
-        let (divisor, skip) = try withoutGradients {
-            let one = try Tensor.ones([], .float32, on: device)
-            return (
-                try (norm / settings.clip).maximum(one),
-                try norm.finite().logicalNot().converted(to: .float32)
-            )
-        }
-        for (index, group) in groups.enumerated() {
-            optimizers[index].learningRate = learningRate
-            try optimizers[index].step(
-                group.map { gradients[$0] }, dividedBy: divisor, unless: skip)
-        }
+        let all = try optimizer.step(gradients, losses: sums, learningRate: learningRate)
         return LearningOutcome(
-            sums: sums, norm: norm, textTargets: batch.textTargets, answerTargets: 0)
+            sums: all.losses, norm: all.norm, textTargets: batch.textTargets, answerTargets: 0)
     }
 
     /// How far drafts are right on text that was not learnt from: the text's own tokens go in, and the target's predictions
@@ -218,8 +191,9 @@ package final class DraftTrainer: Learner {
             for ids in inputs {
                 for (index, pass) in try unrolled(ids, weights, measuring: true).enumerated() {
                     losses[index] += try pass.loss.scalar()
-                    overlaps[index] += try pass.overlap.scalar()
-                    agreements[index] += try pass.agreement.scalar()
+                    guard let measured = pass.measured else { continue }
+                    overlaps[index] += try measured.overlap.scalar()
+                    agreements[index] += try measured.agreement.scalar()
                 }
                 positions += ids.shape[0] * (ids.shape[1] - options.passes)
             }
@@ -232,30 +206,9 @@ package final class DraftTrainer: Learner {
 
     // MARK: Resuming
 
-    package var state: [NamedTensor] {
-        masters.map { ("master.\($0.name)", $0.tensor) }
-            + zip(groups, optimizers).flatMap { group, optimizer in
-                zip(group, zip(optimizer.means, optimizer.squares)).flatMap { index, moments in
-                    [
-                        ("mean.\(masters[index].name)", moments.0),
-                        ("square.\(masters[index].name)", moments.1),
-                    ]
-                }
-            }
-    }
+    package var state: [NamedTensor] { optimizer.state }
 
     package func resume(after steps: Int, from kept: SafetensorsFile?) throws {
-        guard let kept else { return }
-        try withoutGradients {
-            for (name, master) in masters {
-                try master.assign(kept.tensor(named: "master.\(name)"))
-            }
-        }
-        for (index, group) in groups.enumerated() {
-            let names = group.map { masters[$0].name }
-            try optimizers[index].resume(
-                after: steps, means: try names.map { try kept.tensor(named: "mean.\($0)") },
-                squares: try names.map { try kept.tensor(named: "square.\($0)") })
-        }
+        try optimizer.resume(after: steps, from: kept)
     }
 }

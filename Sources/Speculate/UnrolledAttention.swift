@@ -5,14 +5,14 @@ import Tensors
 /// Attention of the passes of training-time test: pass j looks at pass 0 causally, and at passes 1 … j of its own position.
 struct UnrolledAttention {
     private let layer: ModelConfiguration
-    private let mask: Tensor?
+    private let mask: Tensor
     /// Of every pass, `[windows, heads, tokens, headDim]`.
     private var keys: [Tensor] = []
     private var values: [Tensor] = []
 
-    init(_ layer: ModelConfiguration, tokens: Int, on device: Device) {
+    init(_ layer: ModelConfiguration, tokens: Int, on device: Device) throws {
         self.layer = layer
-        mask = try? Tensor.ones([tokens, tokens], .float32, on: device).upperTriangle(1)
+        mask = try Tensor.ones([tokens, tokens], .float32, on: device).upperTriangle(1)
             .equals(1)
     }
 
@@ -27,7 +27,6 @@ struct UnrolledAttention {
         self.keys.append(try spread(keys))
         self.values.append(try spread(values))
         let scale = 1 / Double(layer.headDim).squareRoot()
-        guard let mask else { preconditionFailure("there was memory for a mask") }
         let past = try (q.matmul(self.keys[0].transposed(2, 3)) * scale)
             .filled(where: mask, with: -.infinity)
         let own = try self.keys.dropFirst().map {

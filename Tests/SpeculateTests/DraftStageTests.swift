@@ -78,7 +78,7 @@ struct DraftStageTests {
             (0..<tokens + passes).map { Int32(($0 * 997 + 12) % 4_096) },
             shape: [1, tokens + passes])
         let features = try Tensor.normal([1, tokens, 3 * hidden], seed: 3)
-        var attention = UnrolledAttention(draft.configuration.layer, tokens: tokens, on: .cpu)
+        var attention = try UnrolledAttention(draft.configuration.layer, tokens: tokens, on: .cpu)
         var g = try draft.combine(features)
         var outputs: [Tensor] = []
         for pass in 0..<passes {
