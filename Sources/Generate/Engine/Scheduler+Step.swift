@@ -67,7 +67,6 @@ extension Scheduler {
         }
 
         package var tokens: Int { items.reduce(0) { $0 + $1.tokens.count } }
-        package var predictedRows: Int { items.reduce(0) { $0 + $1.predictedRows } }
     }
 
     /// What happened since the scheduler was made.
