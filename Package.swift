@@ -57,7 +57,8 @@ let package = Package(
             name: "Kernels", dependencies: ["CCUDA", "Artifacts"],
             resources: [
                 "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/widening.cuh", "CUDA/fill.cu",
-                "CUDA/linear.cu", "CUDA/attention.cu", "CUDA/embedding.cu", "CUDA/prompt.cu",
+                "CUDA/linear.cu", "CUDA/gemm.cu", "CUDA/attention.cu", "CUDA/embedding.cu",
+                "CUDA/prompt.cu",
                 "CUDA/sample.cu", "CUDA/contraction.cu",
             ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),

@@ -39,10 +39,9 @@ package final class Kernel {
     ///   - dependent: the kernel may start while the one before it on the stream is still running, and
     ///     itself waits where it needs that one's results (programmatic dependent launch, compute
     ///     capability 9.0; `griddepcontrol.wait`).
-    ///   - cluster: blocks along x that share their memory; `nil` without clusters.
     package func launch(
         grid: (Int, Int, Int), block: Int, sharedMemory: Int = 0, arguments: KernelArguments,
-        on stream: CUDAStream, dependent: Bool = false, cluster: Int? = nil
+        on stream: CUDAStream, dependent: Bool = false
     ) throws(CUDAError) {
         if let parameterSizes {
             precondition(
@@ -54,12 +53,6 @@ package final class Kernel {
             var attribute = CUlaunchAttribute()
             attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
             attribute.value.programmaticStreamSerializationAllowed = 1
-            attributes.append(attribute)
-        }
-        if let cluster {
-            var attribute = CUlaunchAttribute()
-            attribute.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
-            attribute.value.clusterDim = .init(x: UInt32(cluster), y: 1, z: 1)
             attributes.append(attribute)
         }
         var config = CUlaunchConfig()

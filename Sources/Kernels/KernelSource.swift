@@ -28,6 +28,8 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     /// y = x · Wᵀ for a few columns of x.
     package static let linear = KernelSource(
         "linear", behindShared: PackageResources.widening_cuh, PackageResources.linear_cu)
+    /// y = x · Wᵀ for many columns of x, on tensor cores that read shared memory: of compute capability 9.0 alone.
+    package static let gemm = KernelSource("gemm", behindShared: PackageResources.gemm_cu)
     /// Attention of one token per sequence over a paged cache.
     package static let attention = KernelSource(
         "attention", behindShared: PackageResources.attention_cu)
@@ -46,5 +48,7 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
         "contraction", behindShared: PackageResources.contraction_cu)
 
     /// Every source, for the test that compiles them for all architectures.
-    package static let all = [fill, linear, attention, embedding, prompt, sample, contraction]
+    package static let all = [
+        fill, linear, gemm, attention, embedding, prompt, sample, contraction,
+    ]
 }

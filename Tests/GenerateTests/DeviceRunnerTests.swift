@@ -233,14 +233,16 @@ struct DeviceRunnerTests {
         #expect(error < 2 * ElementType.float8e4m3.roundoff, "\(error)")
     }
 
-    @Test("a sequence's bits do not depend on its neighbours", arguments: [nil, 40])
-    func invariance(rank: Int?) throws {
+    @Test(
+        "a sequence's bits do not depend on its neighbours", arguments: [nil, 40],
+        [40, 64, 130, 256])
+    func invariance(rank: Int?, sequences: Int) throws {
         let model = try DeviceTestModel.wide.model(rank: rank, as: .bfloat16, on: .cuda(0))
-        let many = (0..<40).map { ($0 * 97) % 900 }
+        let many = (0..<sequences).map { ($0 * 97) % 900 }
         let runner = try Executor(model).runner(blocks: blocks(many), noise: 3)
         let vocabulary = model.configuration.vocabularySize
         let together = try runner.logits(of: step(many, vocabulary: vocabulary)).copied()
-        for index in stride(from: 0, to: many.count, by: 7) {
+        for index in stride(from: 0, to: many.count, by: sequences / 6) {
             let alone = try runner.logits(of: step(many, vocabulary: vocabulary, only: index))
             #expect(
                 try alone.elements(as: Float.self)

@@ -114,7 +114,14 @@ struct KernelVariantTests {
         let folder = NSTemporaryDirectory() + "minima-variants-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let compiler = try KernelCompiler(cacheFolder: folder)
-        for variant in variants(available) {
+        var all = variants(available)
+        if architecture == "sm_90a" {
+            all += GemmPlanTests.problems.prefix(36).map { problem in
+                let plan = GemmPlan(problem, multiprocessors: 132)
+                return KernelVariant.gemm(plan, pairing: problem.pairing)
+            }
+        }
+        for variant in all {
             let compiled = try compiler.compile(
                 variant.source, for: architecture, defines: variant.defines)
             #expect(!compiled.image.isEmpty)

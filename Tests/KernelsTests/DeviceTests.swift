@@ -189,18 +189,18 @@ extension DeviceTests {
         try fill.launch(
             grid: (4, 3, 2), block: 96, sharedMemory: 70_000,
             arguments: KernelArguments(memory.address, Float(1), Int64(100)), on: bench.stream,
-            dependent: true, cluster: 2)
+            dependent: true)
         let told = simulated_last_launch()
         #expect(simulated_shared_memory() == 100_000)
         #expect([told.config.gridDimX, told.config.gridDimY, told.config.gridDimZ] == [4, 3, 2])
         #expect(told.config.blockDimX == 96)
         #expect(told.config.blockDimY == 1 && told.config.blockDimZ == 1)
         #expect(told.config.sharedMemBytes == 70_000)
-        #expect(told.dependent == 1 && told.cluster == 2)
+        #expect(told.dependent == 1)
 
         try bench.launch(1, memory)
         let plain = simulated_last_launch()
-        #expect(plain.config.numAttrs == 0 && plain.dependent == 0 && plain.cluster == 0)
+        #expect(plain.config.numAttrs == 0 && plain.dependent == 0)
     }
 
     @Test("arguments of other sizes than the kernel's parameters stop the program")

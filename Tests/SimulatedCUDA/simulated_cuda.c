@@ -162,7 +162,6 @@ static CUresult do_cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction fun
     for (unsigned int i = 0; i < config->numAttrs; i++) {
         const CUlaunchAttribute *attribute = &config->attrs[i];
         if (attribute->id == 6) last.dependent = attribute->value.programmaticStreamSerializationAllowed;
-        if (attribute->id == 4) last.cluster = attribute->value.clusterDim.x;
     }
     fill_call call = {*(float **)parameters[0], *(float *)parameters[1], *(long long *)parameters[2]};
     struct CUgraph_st *capture = config->hStream->capture;

@@ -33,15 +33,11 @@ typedef struct CUgraphExec_st *CUgraphExec;
 #define CU_FUNC_ATTRIBUTE_NUM_REGS 4
 #define CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES 8
 #define CU_STREAM_CAPTURE_MODE_RELAXED 2
-#define CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION 4
 #define CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION 6
 
 typedef union {
     char pad[64];
     int programmaticStreamSerializationAllowed;
-    struct {
-        unsigned int x, y, z;
-    } clusterDim;
 } CUlaunchAttributeValue;
 
 typedef struct {

@@ -49,6 +49,24 @@ typedef STRUCT_OF_MAPS {
     int passesEach, slots, columns, ldy, pairing, output, unused[2];
 } LinearArguments;
 
+// As LinearArguments, for `gemm`.
+typedef STRUCT_OF_MAPS {
+    unsigned long long weights[3][16];  // maps of each part's w: boxes of 64 terms of as many rows as a copy has
+    unsigned long long inputs[3][16];   // of each part's x: of `columnsEach` columns
+    LinearPart part[3];
+    unsigned long long units;       // int4 [blocks, unitsEach]: part, first row, tile + 65536 · block of columns, first quarter of the slices + 256 · quarters (0 ends)
+    unsigned long long partial;     // float [tiles, blocks of columns, 4 quarters, sides, a warpgroup's sums]: of units that have not all quarters
+    unsigned long long counters;    // int [tiles, blocks of columns], zero before and after
+    unsigned long long sums, residual, normalized, gain, squares;
+    float inverseWidth, epsilon;
+    int rows[3];                    // of each part
+    int unitsEach, slots, columns, ldy, output;
+    int tiles;                      // whose partial sums of squares are written; zeros are, up to `slotsWritten`
+    int slotsWritten;
+    int columnsEach;                // of a block of columns, at most as many as a tile has, a multiple of 8; what is multiplied beyond them is not read
+    int unused[9];
+} GemmArguments;
+
 // Columns are sequences times rows of each: a sequence's new tokens one behind the other, at consecutive positions. Absent ones are the last,
 // their positions are -1, and their output is not written.
 typedef struct {

@@ -16,8 +16,10 @@ final class DeviceKernels {
     private lazy var contraction = Result { try contracting.get().kernel("contraction") }
     private lazy var assembly = Result { try contracting.get().kernel("assemble") }
 
-    /// Sequences of a step at most.
-    static let maxColumns = KernelVariant.columns[KernelVariant.columns.count - 1]
+    /// Columns of a step at most: sequences times the tokens of each.
+    static let maxColumns = GemmPlan.mostColumns
+
+    private(set) lazy var gemmPlans = DeviceGemmPlans(on: device)
 
     init(_ device: CUDADevice) throws {
         self.device = device
@@ -63,6 +65,15 @@ final class DeviceKernels {
             grid: (device.multiprocessors, 1, 1), block: 32 * KernelVariant.linearWarps,
             sharedMemory: variant.sharedMemory, arguments: KernelArguments(arguments), on: stream,
             dependent: overlaps)
+    }
+
+    /// One thread block per multiprocessor: `arguments.units` must be for as many.
+    func multiply(
+        _ arguments: GemmArguments, _ variant: KernelVariant, on stream: CUDAStream
+    ) throws {
+        try kernel(variant).launch(
+            grid: (device.multiprocessors, 1, 1), block: 384, sharedMemory: variant.sharedMemory,
+            arguments: KernelArguments(arguments), on: stream, dependent: overlaps)
     }
 
     func contract(_ arguments: ContractionArguments, on stream: CUDAStream) throws {

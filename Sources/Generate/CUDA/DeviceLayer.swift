@@ -10,6 +10,8 @@ struct DeviceLayer {
     /// By the tiles of a pass.
     private let tables: [Int: PassTable]
     private let weights: ElementType
+    /// For many columns; `nil` where there is none.
+    private let gemm: DeviceGemm?
     /// Held: a padded matrix is nobody else's.
     private let matrices: [DeviceMatrix]
     /// What the arguments point to.
@@ -103,6 +105,9 @@ struct DeviceLayer {
             arguments.gain = gain.deviceAddress
             owned += [residual.stream, residual.normalized, residual.squares, gain]
         }
+        gemm =
+            type == .bfloat16 && DeviceGemm.isSupported(on: device)
+            ? DeviceGemm(parts, pairing: pairing, like: arguments, on: device) : nil
         self.owned = owned + parts.flatMap { [$0.input.tensor, $0.output.tensor] }
     }
 
@@ -117,7 +122,17 @@ struct DeviceLayer {
         }
     }
 
+    /// Columns that a launch can have, of weights of `type`.
+    static func mostColumns(_ type: ElementType, on device: CUDADevice) -> Int {
+        type == .bfloat16 && DeviceGemm.isSupported(on: device)
+            ? GemmPlan.mostColumns
+            : KernelVariant.mostColumns(weights: type, available: device.sharedMemoryPerBlock)
+    }
+
     func launch(columns: Int, _ kernels: DeviceKernels, on stream: CUDAStream) throws {
+        if let gemm, gemm.isPreferred(columns: columns) {
+            return try gemm.launch(columns: columns, kernels, on: stream)
+        }
         var arguments = arguments
         arguments.columns = Int32(columns)
         let variant = KernelVariant.columnsCompiled(for: columns)

@@ -59,10 +59,7 @@ package final class DeviceModel {
         }
         self.multipliedOut = multipliedOut.sorted()
         maxColumns = weights.flatMap(\.values).reduce(DeviceKernels.maxColumns) { most, weight in
-            min(
-                most,
-                KernelVariant.mostColumns(
-                    weights: weight.elementType, available: device.sharedMemoryPerBlock))
+            min(most, DeviceLayer.mostColumns(weight.elementType, on: device))
         }
         activations = try DeviceActivations(
             model.configuration, ranks: weights.map(Self.rankWidth).max() ?? 8, on: model.device)

@@ -15,7 +15,7 @@ struct KernelVariant: Hashable {
         hasher.combine(defines)
     }
 
-    /// Columns that a product can be compiled for; a step has no more sequences than the last says.
+    /// Columns that `linear.cu` can be compiled for.
     static let columns = [1, 2, 4, 8, 16, 32, 56]
     static let linearWarps = 8
     static let attentionWarps = 4

@@ -92,35 +92,6 @@ __device__ __forceinline__ void copyBox(u32 to, u64 map, int x, int y, u32 barri
 __device__ __forceinline__ void arrive(u32 barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
-
-// Clusters: thread blocks that write to one another's shared memory.
-__device__ __forceinline__ u32 rankInCluster() {
-    u32 rank;
-    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return rank;
-}
-/// The place in block `rank` of the cluster that `address` is in this one.
-__device__ __forceinline__ u32 remote(u32 address, u32 rank) {
-    u32 result;
-    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(result) : "r"(address), "r"(rank));
-    return result;
-}
-__device__ __forceinline__ void storeRemote(u32 to, const float (&v)[4]) {
-    asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(to), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
-}
-__device__ __forceinline__ void arriveRemote(u32 barrier) {
-    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-/// For what other blocks of the cluster wrote before they arrived.
-__device__ __forceinline__ void waitForCluster(u32 barrier, u32 parity) {
-    u32 isOver;
-    do {
-        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
-                     : "=r"(isOver) : "r"(barrier), "r"(parity) : "memory");
-    } while (!isOver);
-}
-__device__ __forceinline__ void arriveAtCluster() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
-__device__ __forceinline__ void waitForCluster() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
 #endif
 
 /// c += a · b on tensor cores, 16×8 += 16×16 · 16×8. Which of the sixteen terms of the sum a lane holds may be chosen freely, if a and b
@@ -139,8 +110,8 @@ __device__ __forceinline__ T sumOverWarp(T v) {
     return v;
 }
 
-/// The eight sums that a product's sum over k is shared out to, every eighth chunk each: by twos, so that whoever has two, four or all of
-/// them adds in the same order.
+/// The eight sums that a product's sum over k is shared out to, every eighth chunk each: by twos and then one behind the
+/// other, so that whoever has two of them or all adds in the same order.
 __device__ __forceinline__ float sumOfSlices(const float (&s)[8]) {
-    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    return (((s[0] + s[1]) + (s[2] + s[3])) + (s[4] + s[5])) + (s[6] + s[7]);
 }

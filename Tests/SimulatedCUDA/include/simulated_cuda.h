@@ -10,7 +10,6 @@
 typedef struct {
     CUlaunchConfig config;
     int dependent;
-    unsigned int cluster;
 } simulated_launch;
 
 const CCUDADriver *simulated_driver(void);
