@@ -26,7 +26,7 @@ struct DeviceGemmTests {
     func columns(rows: Int, columns: Int) throws {
         let dense = try matrix(rows, columns, seed: 1)
         let pair = try LowRank(
-            output: matrix(rows, 40, seed: 2), input: matrix(40, columns, seed: 3))
+            output: matrix(rows, 24, seed: 2), input: matrix(24, columns, seed: 3))
         for weight in [Linear.Weight.dense(dense), .network(.lowRank(pair))] {
             func product(_ x: Tensor) throws -> Tensor {
                 try DeviceProduct(
