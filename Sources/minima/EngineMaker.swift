@@ -56,9 +56,9 @@ struct EngineMaker: Sendable {
             if case .checkpoint(let opened) = source { checkpoint = opened }
             (ahead, note) = try speculation.load(for: executor.model, checkpoint)
         }
-        let engine = try Engine(
-            executor.speculating(ahead, blocks: size.blocks, spill: spill), configuration,
-            tokenizer: tokenizer, limits: limits)
-        return (engine, executor, note)
+        let speculating = try executor.speculating(ahead, blocks: size.blocks, spill: spill)
+        let engine = Engine(speculating, configuration, tokenizer: tokenizer, limits: limits)
+        let notes = [note, speculating.note].compactMap { $0 }
+        return (engine, executor, notes.isEmpty ? nil : notes.joined(separator: "; "))
     }
 }
