@@ -86,49 +86,54 @@ struct DraftParameters {
     /// - Parameter spare: a block that nobody reads, for states beyond a sequence's own blocks.
     func values(of sequences: [Sequence], _ angles: Angles, spare: Int) -> [UInt32] {
         precondition(sequences.count == shape.sequences, "as many as the graph is made for")
-        var values = [UInt32](repeating: 0, count: count)
-        func turn(_ column: Int, to position: Int) {
-            values[positions + column] = UInt32(position)
-            for index in 0..<half {
-                values[cosines + column * half + index] =
-                    angles.cosines[position * half + index].bitPattern
-                values[sines + column * half + index] =
-                    angles.sines[position * half + index].bitPattern
-            }
-        }
-        for (index, sequence) in sequences.enumerated() {
-            let first = index * shape.rowsEach
-            for row in 0..<shape.rowsEach {
-                guard row < sequence.tokens.count else {
-                    values[positions + first + row] = UInt32(bitPattern: -1)
-                    continue
+        return [UInt32](unsafeUninitializedCapacity: count) { buffer, initialized in
+            initialized = count
+            buffer.initialize(repeating: 0)
+            for (index, sequence) in sequences.enumerated() {
+                let first = index * shape.rowsEach
+                for row in 0..<shape.rowsEach {
+                    guard row < sequence.tokens.count else {
+                        buffer[positions + first + row] = UInt32(bitPattern: -1)
+                        continue
+                    }
+                    let address = sequence.features[row]
+                    buffer[rows + 2 * (first + row)] = UInt32(truncatingIfNeeded: address)
+                    buffer[rows + 2 * (first + row) + 1] = UInt32(address >> 32)
+                    buffer[tokens + first + row] = UInt32(bitPattern: sequence.tokens[row])
+                    turn(first + row, to: sequence.start + row, angles, buffer)
                 }
-                let address = sequence.features[row]
-                values[rows + 2 * (first + row)] = UInt32(truncatingIfNeeded: address)
-                values[rows + 2 * (first + row) + 1] = UInt32(address >> 32)
-                values[tokens + first + row] = UInt32(bitPattern: sequence.tokens[row])
-                turn(first + row, to: sequence.start + row)
-            }
-            values[lasts + index] = UInt32(first + sequence.tokens.count - 1)
-            for pass in 1..<max(1, shape.chain) {
-                turn(self.first(of: pass) + index, to: sequence.end + pass - 1)
-            }
-            let table = tables + first * shape.blocksEach
-            for place in 0..<shape.rowsEach * shape.blocksEach {
-                let isOwn = place < shape.blocksEach && place < sequence.blocks.count
-                values[table + place] = UInt32(isOwn ? sequence.blocks[place] : spare)
-            }
-        }
-        values.withUnsafeMutableBytes { bytes in
-            for pass in 0..<shape.chain {
-                for (index, sequence) in sequences.enumerated() {
-                    bytes.storeBytes(
-                        of: sequence.choices[pass],
-                        toByteOffset: 4 * (choices(ofPass: pass) + index * Self.choiceValues),
-                        as: SampleChoice.self)
+                buffer[lasts + index] = UInt32(first + sequence.tokens.count - 1)
+                for pass in 1..<max(1, shape.chain) {
+                    turn(self.first(of: pass) + index, to: sequence.end + pass - 1, angles, buffer)
+                }
+                let table = tables + first * shape.blocksEach
+                for place in 0..<shape.rowsEach * shape.blocksEach {
+                    let isOwn = place < shape.blocksEach && place < sequence.blocks.count
+                    buffer[table + place] = UInt32(isOwn ? sequence.blocks[place] : spare)
+                }
+                for pass in 0..<shape.chain {
+                    let place = choices(ofPass: pass) + index * Self.choiceValues
+                    UnsafeMutableRawBufferPointer(buffer).storeBytes(
+                        of: sequence.choices[pass], toByteOffset: 4 * place, as: SampleChoice.self)
                 }
             }
         }
-        return values
+    }
+
+    /// Says where a column of all passes stands. There are dozens of angles of hundreds of columns: they are copied whole.
+    private func turn(
+        _ column: Int, to position: Int, _ angles: Angles,
+        _ buffer: UnsafeMutableBufferPointer<UInt32>
+    ) {
+        buffer[positions + column] = UInt32(position)
+        let bytes = UnsafeMutableRawBufferPointer(buffer)
+        for (values, place) in [(angles.cosines, cosines), (angles.sines, sines)] {
+            let to = 4 * (place + column * half)
+            values.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: bytes[to..<to + 4 * half]).copyMemory(
+                    from: UnsafeRawBufferPointer(
+                        rebasing: $0[4 * position * half..<4 * (position + 1) * half]))
+            }
+        }
     }
 }
