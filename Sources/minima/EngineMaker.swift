@@ -31,13 +31,15 @@ struct EngineMaker: Sendable {
         return limits
     }
 
+    /// - Parameter speculates: as of `make`.
     /// - Throws: where weights and a cache have no room.
     func size(
-        _ source: WeightSource, _ configuration: ModelConfiguration
+        _ source: WeightSource, _ configuration: ModelConfiguration, speculates: Bool
     ) throws -> CacheSize {
         try CacheSize(
             source, configuration, as: type, cache: cache, on: device, tokens: cacheTokens,
-            room: room, sequences: concurrency, stepTokens: limits.stepTokens)
+            room: room, sequences: concurrency, stepTokens: limits.stepTokens,
+            draft: speculates ? speculation.draft.map { try DraftConfiguration(folder: $0) } : nil)
     }
 
     /// - Parameters:
