@@ -70,6 +70,23 @@ package final class DeviceDrafter: Drafter {
 
         var rows: Int { features.shape[0] }
         var end: Int { start + rows }
+
+        /// Its last token alone, and those before it, which are remembered; `nil` where there are none.
+        var last: Chain {
+            get throws {
+                Chain(
+                    turn: turn, features: try features.narrowed(0, rows - 1..<rows),
+                    start: end - 1, wanted: wanted)
+            }
+        }
+        var withoutLast: Chain? {
+            get throws {
+                guard rows > 1 else { return nil }
+                return Chain(
+                    turn: turn, features: try features.narrowed(0, 0..<rows - 1), start: start,
+                    wanted: 0)
+            }
+        }
     }
 
     package func draft(
@@ -101,13 +118,14 @@ package final class DeviceDrafter: Drafter {
                         start: item.start + read, wanted: wanted))
             }
             if !pieces.isEmpty { try self.read(pieces, Tensor.concatenated(found, along: 0)) }
-            guard let rowsEach = chains.map(\.rows).max() else { return [:] }
-            let most = draft.maxColumns / rowsEach
             var drafts: [RequestID: [Int32]] = [:]
-            for start in stride(from: 0, to: chains.count, by: most) {
-                let some = chains[start..<min(start + most, chains.count)]
-                try guess(Array(some), rowsEach: rowsEach, into: &drafts)
+            let rowsEach = chains.map(\.rows).max() ?? 1
+            if chains.count * rowsEach > draft.maxColumns, rowsEach > 1 {
+                // A pass takes what its weights take: those of the chain are for as many requests as can be.
+                try guess(try chains.compactMap { try $0.withoutLast }, into: &drafts)
+                chains = try chains.map { try $0.last }
             }
+            try guess(chains, into: &drafts)
             return drafts
         }
     }
@@ -120,6 +138,16 @@ package final class DeviceDrafter: Drafter {
     }
 
     // MARK: Guessing
+
+    /// Guesses behind `chains`, as many at once as a pass has columns for.
+    private func guess(_ chains: [Chain], into drafts: inout [RequestID: [Int32]]) throws {
+        guard let rowsEach = chains.map(\.rows).max() else { return }
+        let most = draft.maxColumns / rowsEach
+        for start in stride(from: 0, to: chains.count, by: most) {
+            let some = chains[start..<min(start + most, chains.count)]
+            try guess(Array(some), rowsEach: rowsEach, into: &drafts)
+        }
+    }
 
     private func guess(
         _ chains: [Chain], rowsEach: Int, into drafts: inout [RequestID: [Int32]]
