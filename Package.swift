@@ -58,8 +58,7 @@ let package = Package(
             resources: [
                 "CUDA/arguments.h", "CUDA/common.cuh", "CUDA/widening.cuh", "CUDA/fill.cu",
                 "CUDA/linear.cu", "CUDA/gemm.cu", "CUDA/attention.cu", "CUDA/embedding.cu",
-                "CUDA/prompt.cu",
-                "CUDA/sample.cu", "CUDA/contraction.cu",
+                "CUDA/prompt.cu", "CUDA/sample.cu", "CUDA/contraction.cu", "CUDA/draft.cu",
             ].map { .embedInCode($0) }, swiftSettings: swiftSettings),
         target("Text", ["CZlib", "CLZMA"]),
         target("Models", ["Tensors", "TensorNetworks", "Artifacts"]),

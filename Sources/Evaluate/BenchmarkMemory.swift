@@ -16,18 +16,22 @@ package struct BenchmarkMemory: Equatable, Sendable {
         /// Tokens of one step, and predictions of one.
         package var stepTokens: Int
         package var predictions: Int
-        /// Held besides.
+        /// Held besides, while no step is computed.
         package var otherBytes = 0
+        /// Of a draft model's weights.
+        package var draftBytes = 0
 
         package init(
-            sequences: Int, tokens: Int, stepTokens: Int, predictions: Int, otherBytes: Int = 0
+            sequences: Int, tokens: Int, stepTokens: Int, predictions: Int, otherBytes: Int = 0,
+            draftBytes: Int = 0
         ) {
             (self.sequences, self.tokens) = (sequences, tokens)
             (self.stepTokens, self.predictions) = (stepTokens, predictions)
-            self.otherBytes = otherBytes
+            (self.otherBytes, self.draftBytes) = (otherBytes, draftBytes)
         }
     }
 
+    /// The model's and a draft's.
     package let weights: Int
     /// Keys and values of the largest case.
     package let caches: Int
@@ -40,7 +44,8 @@ package struct BenchmarkMemory: Equatable, Sendable {
         cache: ElementType? = nil, on device: Device, for load: Load
     ) throws(ManifestError) {
         let counts = try source.byteCounts(configuration, as: type)
-        weights = Self.sum(counts + [try Self.relaidBytes(source, type, on: device)])
+        weights = Self.sum(
+            counts + [try Self.relaidBytes(source, type, on: device), load.draftBytes])
         let cacheType = cache ?? Executor.cacheType(type, on: device)
         let block = PagedCache.byteCount(
             configuration, blocks: 1, blockTokens: MeasuredModel.blockTokens, as: cacheType)

@@ -38,6 +38,8 @@ package struct Generator {
     package let tokenizer: Tokenizer
     /// What guesses ahead.
     package var speculation = Speculation.none
+    /// Gets, before any text, what guesses more slowly than it could, and why.
+    package var tell: (String) -> Void = { _ in }
     private let made = Made()
 
     /// Made when it is wanted first, and kept for the prompts that follow.
@@ -70,9 +72,10 @@ package struct Generator {
         limits.promptTokens = limits.stepTokens
         let blocks = max(1, (most + blockTokens - 1) / blockTokens)
         let executor = try executor()
-        let engine = try Engine(
-            executor.speculating(speculation, blocks: blocks), model.configuration,
-            tokenizer: tokenizer, limits: limits)
+        let speculating = try executor.speculating(speculation, blocks: blocks)
+        speculating.note.map(tell)
+        let engine = Engine(
+            speculating, model.configuration, tokenizer: tokenizer, limits: limits)
         let id = try engine.submit(prompt, options)
         while true {
             var isGuessed = false

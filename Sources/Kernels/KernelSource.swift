@@ -47,8 +47,11 @@ package struct KernelSource: Hashable, Sendable, CustomStringConvertible {
     package static let contraction = KernelSource(
         "contraction", behindShared: PackageResources.contraction_cu)
 
+    /// What stands between the products of a draft model's passes.
+    package static let draft = KernelSource("draft", behindShared: PackageResources.draft_cu)
+
     /// Every source, for the test that compiles them for all architectures.
     package static let all = [
-        fill, linear, gemm, attention, embedding, prompt, sample, contraction,
+        fill, linear, gemm, attention, embedding, prompt, sample, contraction, draft,
     ]
 }

@@ -16,31 +16,8 @@ struct DraftStart {
         _ target: ModelConfiguration, _ vocabulary: DraftVocabulary, target fingerprint: Fingerprint
     ) throws {
         (self.target, self.vocabulary) = (target, vocabulary)
-        let layers = DraftConfiguration.tappedLayers(of: target.layerCount)
-        let original = try StrictJSON.decode(
-            [String: JSONValue].self, from: target.source, of: ModelConfiguration.file)
-        var values: [String: JSONValue] = [
-            "architectures": .array([.string(DraftConfiguration.architecture)]),
-            "model_type": .string("llama"), "num_hidden_layers": .integer(1),
-            "hidden_size": .integer(target.hiddenSize),
-            "target_hidden_size": .integer(target.hiddenSize),
-            "intermediate_size": .integer(target.intermediateSize),
-            "num_attention_heads": .integer(target.headCount),
-            "num_key_value_heads": .integer(target.keyValueHeadCount),
-            "head_dim": .integer(target.headDim), "hidden_act": .string("silu"),
-            "vocab_size": .integer(target.vocabularySize),
-            "draft_vocab_size": .integer(vocabulary.tokens.count),
-            "max_position_embeddings": .integer(target.maxPositions),
-            "rms_norm_eps": .number(target.normEpsilon), "tie_word_embeddings": .bool(false),
-            "attention_bias": .bool(false), "dtype": .string("bfloat16"),
-            "eagle_config": .object([
-                "eagle_aux_hidden_state_layer_ids": .array(layers.map { .integer($0) }),
-                "use_aux_hidden_state": .bool(true),
-            ]),
-            DraftConfiguration.targetKey: .string(fingerprint.hex),
-        ]
-        for key in ["rope_theta", "rope_scaling", "rope_parameters"] { values[key] = original[key] }
-        source = try StrictJSON.encode(values)
+        source = try DraftConfiguration.source(
+            for: target, vocabularySize: vocabulary.tokens.count, fingerprint: fingerprint)
         configuration = try DraftConfiguration(parsing: source, of: ModelConfiguration.file)
     }
 

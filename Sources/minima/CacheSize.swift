@@ -17,10 +17,11 @@ struct CacheSize {
     ///   - tokens: as asked for; `nil` takes what there is room for.
     ///   - room: bytes that may be taken; what weights and steps leave of it holds caches.
     ///   - sequences: answers at once; more than all of them can use is never taken.
+    ///   - draft: what guesses ahead, with keys and values of its own.
     init(
         _ source: WeightSource, _ configuration: ModelConfiguration, as type: ElementType,
         cache: ElementType?, on device: Device, tokens: Int?, room: Int, sequences: Int,
-        stepTokens: Int
+        stepTokens: Int, draft: DraftConfiguration? = nil
     ) throws {
         let each = (configuration.maxPositions + Executor.blockTokens - 1) / Executor.blockTokens
         let (most, overflow) = each.multipliedReportingOverflow(by: sequences)
@@ -28,10 +29,16 @@ struct CacheSize {
         let need = try BenchmarkMemory(
             source, configuration, as: type, cache: cache, on: device,
             for: .init(
-                sequences: 0, tokens: 1, stepTokens: stepTokens, predictions: sequences))
-        let block = PagedCache.byteCount(
-            configuration, blocks: 1, blockTokens: Executor.blockTokens,
-            as: cache ?? Executor.cacheType(type, on: device))
+                sequences: 0, tokens: 1, stepTokens: stepTokens, predictions: sequences,
+                draftBytes: draft.map { DraftModel.byteCount($0, as: type) } ?? 0))
+        func blockBytes(_ configuration: ModelConfiguration, _ type: ElementType) -> Int {
+            PagedCache.byteCount(
+                configuration, blocks: 1, blockTokens: Executor.blockTokens, as: type)
+        }
+        let plain = Executor.cacheType(type, on: device)
+        let block =
+            blockBytes(configuration, cache ?? plain)
+            + (draft.map { blockBytes($0.layer, plain) } ?? 0)
         let left = (room - need.total) / block
         let blocks = wanted ?? min(overflow ? .max : most, left)
         guard blocks > 0, blocks <= left else {

@@ -31,13 +31,15 @@ struct EngineMaker: Sendable {
         return limits
     }
 
+    /// - Parameter speculates: as of `make`.
     /// - Throws: where weights and a cache have no room.
     func size(
-        _ source: WeightSource, _ configuration: ModelConfiguration
+        _ source: WeightSource, _ configuration: ModelConfiguration, speculates: Bool
     ) throws -> CacheSize {
         try CacheSize(
             source, configuration, as: type, cache: cache, on: device, tokens: cacheTokens,
-            room: room, sequences: concurrency, stepTokens: limits.stepTokens)
+            room: room, sequences: concurrency, stepTokens: limits.stepTokens,
+            draft: speculates ? speculation.draft.map { try DraftConfiguration(folder: $0) } : nil)
     }
 
     /// - Parameters:
@@ -56,9 +58,9 @@ struct EngineMaker: Sendable {
             if case .checkpoint(let opened) = source { checkpoint = opened }
             (ahead, note) = try speculation.load(for: executor.model, checkpoint)
         }
-        let engine = try Engine(
-            executor.speculating(ahead, blocks: size.blocks, spill: spill), configuration,
-            tokenizer: tokenizer, limits: limits)
-        return (engine, executor, note)
+        let speculating = try executor.speculating(ahead, blocks: size.blocks, spill: spill)
+        let engine = Engine(speculating, configuration, tokenizer: tokenizer, limits: limits)
+        let notes = [note, speculating.note].compactMap { $0 }
+        return (engine, executor, notes.isEmpty ? nil : notes.joined(separator: "; "))
     }
 }

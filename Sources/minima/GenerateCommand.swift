@@ -114,7 +114,10 @@ struct GenerateCommand: ParsableCommand {
         var generator = Generator(model: model, tokenizer: tokenizer)
         let (speculation, note) = try speculation.load(for: model, checkpoint)
         generator.speculation = speculation
-        if !output.quiet { StandardError.note(note) }
+        if !output.quiet {
+            StandardError.note(note)
+            generator.tell = { StandardError.note($0) }
+        }
         let colours = showDrafts && !output.json
         if !output.quiet { StandardError.note(try generator.executor().note) }
         let result = try generator.generate(ids, options) { piece, isGuessed in

@@ -39,12 +39,13 @@ final class ServedModels: EngineLoader, @unchecked Sendable {
         (self.maker, self.tokenizer, self.shadow, self.note) = (maker, tokenizer, shadow, note)
         own = Part(
             source: source, configuration: configuration,
-            size: try maker.size(source, configuration))
+            size: try maker.size(source, configuration, speculates: true))
         dense = try fallback.map { folder in
             let other = try DenseModel(folder, beside: configuration, tokenizer)
             return Part(
                 source: .checkpoint(other.checkpoint), configuration: other.configuration,
-                size: try maker.size(.checkpoint(other.checkpoint), other.configuration))
+                size: try maker.size(
+                    .checkpoint(other.checkpoint), other.configuration, speculates: false))
         }
         let parts = [own] + [dense].compactMap { $0 }
         hasRoomForBoth = parts.reduce(0) { $0 + $1.size.bytes } <= maker.room

@@ -51,6 +51,67 @@ struct BenchDecodeCommandTests {
         #expect(lines[1].prefix(5) == ["dense", "1.0000", "f32", "1", "8"])
     }
 
+    @Test("a dummy draft's columns stand beside a plain step's")
+    func speculative() throws {
+        let result = try Program.run(
+            "bench", "decode", "--config", Self.config, "--dummy", "--context", "8", "--seconds",
+            "0.05", "--device", "cpu", "--draft-length", "2", "--acceptance", "0.5,0.9", "--csv",
+            "--quiet")
+        #expect(result.status == 0, "\(result.errors)")
+        let lines = result.output.split(separator: "\n").map { $0.split(separator: ",") }
+        #expect(lines.count == 3 && lines.allSatisfy { $0.count == lines[0].count })
+        #expect(
+            lines[0].suffix(9) == [
+                "draft_length", "acceptance", "plain_ms", "draft_ms", "verify_ms",
+                "speculative_ms", "acceptance_length", "speculative_tokens_per_second",
+                "ratio_to_plain",
+            ])
+        #expect(
+            lines.dropFirst().map { $0.suffix(9).prefix(2) } == [["2", "0.50"], ["2", "0.90"]])
+    }
+
+    @Test("a trained draft is measured along text that is the same with it and without")
+    func drafted() throws {
+        let result = try withScratch { scratch in
+            let text = (0..<60).map { "In the year \(1_800 + $0) a man came to the town." }
+            try text.joined(separator: " ")
+                .write(toFile: scratch.path("held.txt"), atomically: true, encoding: .utf8)
+            return try Program.run(
+                "bench", "decode", Program.tiny, "--draft", Program.tiny + "-draft", "--prompts",
+                scratch.path("held.txt"), "--batch", "1,3", "--context", "40", "--tokens", "24",
+                "--draft-length", "3", "--device", "cpu", "--json", "--quiet")
+        }
+        #expect(result.status == 0, "\(result.errors)")
+        let cases = try objects(result.output)
+        #expect(cases.count == 2)
+        for it in cases {
+            func number(_ key: String) throws -> Double { try #require(it[key] as? Double) }
+            #expect(try number("same_texts") == number("batch"))
+            let (drafted, accepted) = (try number("drafted"), try number("accepted"))
+            #expect(accepted > 0 && accepted < drafted)
+            #expect(try number("acceptance_length") > 1.1)
+            let shares = try #require(it["accepted_shares"] as? [Double])
+            #expect(shares.count == 3 && shares.allSatisfy { (0...1).contains($0) })
+            let ratio =
+                try number("speculative_tokens_per_second") / number("plain_tokens_per_second")
+            #expect(abs(try number("ratio_to_plain") - ratio) < 1e-9)
+        }
+    }
+
+    @Test(
+        "options that do not belong together are refused",
+        arguments: [
+            ["--draft-length", "2"], ["--acceptance", "0.5"],
+            ["--acceptance", "1.5", "--draft-length", "2"],
+            ["--acceptance", "0.5", "--draft-length", "8"], ["--draft", "Models/tiny-draft"],
+            ["--prompts", "x.txt"],
+        ])
+    func refused(_ options: [String]) throws {
+        let result = try Program.run(
+            ["bench", "decode", Program.tiny, "--device", "cpu"] + options)
+        #expect(result.status == 2, "\(result.output)")
+    }
+
     @Test("random weights take the formats of a plan")
     func planned() throws {
         // Of every layer's matrices the wide ones are of rank 32, the others stay as they are.

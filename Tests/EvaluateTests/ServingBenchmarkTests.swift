@@ -1,4 +1,5 @@
 import Artifacts
+import Foundation
 import Models
 import Tensors
 import Testing
@@ -39,6 +40,45 @@ struct ServingBenchmarkTests {
             expected += Double(2 * 2 * 2 * 64 * (position + 1))
         }
         #expect(benchmark.operations(7) == expected)
+    }
+
+    @Test("steps with drafts of random weights, at acceptances that are drawn", arguments: [1, 3])
+    func speculation(_ length: Int) throws {
+        var benchmark = SpeculationBenchmark(try measured(), length: length)
+        (benchmark.batches, benchmark.contexts) = ([1, 3], [1, 62])
+        (benchmark.acceptances, benchmark.seconds) = ([0, 0.6, 1], 0.02)
+        var (notes, last) = (0, 0)
+        let cases = try withoutGradients {
+            try benchmark.run { done, total, _ in
+                #expect(done >= last && done < total && total == 16)
+                (notes, last) = (notes + 1, done)
+            }
+        }
+        #expect(notes == 16 && cases.count == 12)
+        for it in cases {
+            #expect(it.draftLength == length)
+            #expect(it.plainMilliseconds > 0 && it.draftMilliseconds > 0)
+            #expect(it.verifyMilliseconds > 0 && it.speculativeMilliseconds > 0)
+            let most = Double(length + 1)
+            switch it.acceptance {
+            case 0: #expect(it.acceptanceLength == 1)
+            case 1: #expect(it.acceptanceLength == most)
+            default:
+                // 1 + a + a² + …, of some hundred steps.
+                let expected = (1 - pow(it.acceptance, most)) / (1 - it.acceptance)
+                #expect(abs(it.acceptanceLength - expected) < 0.4, "\(it.acceptanceLength)")
+            }
+            let each = it.acceptanceLength / it.speculativeMilliseconds
+            #expect(abs(it.tokensPerSecond / (1e3 * Double(it.plain.batch) * each) - 1) < 1e-9)
+            #expect(abs(it.ratioToPlain / (each * it.plainMilliseconds) - 1) < 1e-9)
+            #expect(it.values.count == SpeculationBenchmark.Case.columns.count)
+            let read = try JSONDecoder().decode(
+                SpeculationBenchmark.Case.self, from: JSONEncoder().encode(it))
+            #expect(read.values == it.values)
+        }
+        let columns = SpeculationBenchmark.Case.columns
+        #expect(columns.starts(with: DecodeBenchmark.Case.columns))
+        #expect(columns.contains("speculative_tokens_per_second"))
     }
 
     @Test("prompts in chunks, of which the last may be short", arguments: [nil, 0.5])

@@ -150,8 +150,15 @@ struct SpeculationTests {
             })
         let wild = WildDrafter(vocabulary: configuration.vocabularySize, prompts: prompts)
         wild.truth = plain.results.mapValues(\.tokens)
-        for drafter in [wild, LookUpDrafter(limit: 7)] as [any Drafter] {
-            let found = try answers(try runner(), drafter, length: length)
+        let draft = try DraftModel(folder: TestData.root + "/Models/tiny-draft", for: model)
+        let speculating = try executor.speculating(.init(.draft(draft)), blocks: blocks)
+        let trained = try #require(speculating.drafter)
+        #expect(device == .cpu ? trained is ModelDrafter : trained is DeviceDrafter)
+        for (runner, drafter) in [
+            (try runner(), wild), (try runner(), LookUpDrafter(limit: 7)),
+            (speculating.runner, trained),
+        ] as [(any StepRunner, any Drafter)] {
+            let found = try answers(runner, drafter, length: length)
             #expect(found.results.count == plain.results.count)
             for (number, result) in plain.results {
                 let other = try #require(found.results[number])

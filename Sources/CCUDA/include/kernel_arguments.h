@@ -205,4 +205,36 @@ typedef struct {
     int count, slots, ldy, pairing, output, unused;
 } AssemblyArguments;
 
+// Of a draft model (EAGLE-3). Widths are multiples of 8.
+typedef struct {
+    unsigned long long rows;      // address of float [width] of each column, or 0 where there is none
+    unsigned long long features;  // bfloat16 [columns, width]
+    int width, unused;
+} DraftFeaturesArguments;
+
+typedef struct {
+    unsigned long long from;        // float [columns, width]: g
+    unsigned long long tokens;      // int [columns]; below 0 where there is none
+    unsigned long long targets;     // int [draft's vocabulary]: the row of each token in the table; or 0: tokens are rows
+    unsigned long long table;       // bfloat16 [vocabulary, width]
+    unsigned long long inputGain;   // bfloat16 [width], of the embedding's norm
+    unsigned long long hiddenGain;  // and of g's
+    unsigned long long input;       // bfloat16 [columns, 2 · width]
+    unsigned long long residual;    // float [columns, width], elsewhere than `from`
+    int width;
+    float epsilon;
+    int isNormed;                   // the residual stream begins with the normalised g
+    int unused;
+} DraftInputArguments;
+
+typedef struct {
+    unsigned long long from;     // float [.., width]
+    unsigned long long columns;  // int [sequences]: which of those rows each takes; or 0: one after the other
+    unsigned long long carried;  // float [sequences, width]
+    unsigned long long gain;     // bfloat16 [width]
+    unsigned long long output;   // bfloat16 [sequences, width], normalised
+    int width;
+    float epsilon;
+} DraftOutputArguments;
+
 #endif

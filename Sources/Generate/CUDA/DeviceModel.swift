@@ -141,6 +141,9 @@ package final class DeviceModel {
         let layers: [Int]
         /// float32 `[columns, layers · hidden]`.
         let features: Tensor
+
+        /// Where what enters a layer stands.
+        func places(of layer: Int) -> [Int] { layers.indices.filter { layers[$0] == layer } }
     }
 
     /// Queues a step: from the tokens in `activations.parameters` to logits.
@@ -161,14 +164,17 @@ package final class DeviceModel {
                 width: Int32(configuration.hiddenSize),
                 unused: 0), columns: columns, on: stream)
         for (index, block) in blocks.enumerated() {
-            if let taps, let place = taps.layers.firstIndex(of: index) {
-                let width = configuration.hiddenSize
-                try kernels.tap(
-                    TapArguments(
-                        from: activations.residual.stream.deviceAddress,
-                        to: taps.features.deviceAddress + UInt64(4 * place * width),
-                        width: Int32(width), stride: Int32(taps.layers.count * width)),
-                    columns: columns, on: stream)
+            // A shallow model's layer may be tapped twice.
+            if let taps {
+                for place in taps.places(of: index) {
+                    let width = configuration.hiddenSize
+                    try kernels.tap(
+                        TapArguments(
+                            from: activations.residual.stream.deviceAddress,
+                            to: taps.features.deviceAddress + UInt64(4 * place * width),
+                            width: Int32(width), stride: Int32(taps.layers.count * width)),
+                        columns: columns, on: stream)
+                }
             }
             for layer in block.beforeAttention {
                 try layer.launch(columns: columns, kernels, on: stream)

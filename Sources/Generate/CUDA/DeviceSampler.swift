@@ -77,7 +77,8 @@ final class DeviceSampler {
         return tokens
     }
 
-    private static func raw(_ choice: TokenChoice?) -> SampleChoice {
+    /// What the kernel is told of a choice, without what was seen.
+    static func raw(_ choice: TokenChoice?) -> SampleChoice {
         var raw = SampleChoice()
         raw.penalty = 1
         guard let choice else { return raw }

@@ -30,6 +30,15 @@ package struct DraftTurn {
     package let wanted: Int
     /// How each of those is going to be chosen; `nil` where that is the host's alone.
     package let choices: [TokenChoice?]
+
+    package init(
+        request: RequestID, item: Int, kept: Int, tokens: [Int32], blocks: [BlockPool.Block],
+        wanted: Int, choices: [TokenChoice?]
+    ) {
+        (self.request, self.item, self.kept) = (request, item, kept)
+        (self.tokens, self.blocks) = (tokens, blocks)
+        (self.wanted, self.choices) = (wanted, choices)
+    }
 }
 
 /// What became of drafts.

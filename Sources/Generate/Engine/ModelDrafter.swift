@@ -2,7 +2,7 @@ import Models
 import Tensors
 
 /// Guesses with an EAGLE-3 draft model on the device that holds it: a few tokens on a CPU by routines of its own, all else through
-/// libtorch. Its states stand in a cache of its own,
+/// libtorch; on a GPU where `DeviceDrafter` does not know the draft. Its states stand in a cache of its own,
 /// in the blocks that the target's have: what it knows of a position is what the target knew there and the token behind.
 package final class ModelDrafter: Drafter {
     private let model: DraftModel
@@ -10,21 +10,23 @@ package final class ModelDrafter: Drafter {
     private let cache: PagedCache
     private let host: HostDraft?
     package let limit: Int
-    /// Positions of a request whose states are in the cache; `nil` of one that has a gap, which is not drafted for.
-    private var covered: [RequestID: Int?] = [:]
+    private var coverage = DraftCoverage()
 
     /// - Parameters:
     ///   - runner: of the target, tapping the layers that the draft reads.
     ///   - executor: of the target.
     ///   - limit: tokens of a draft at most.
+    ///   - noise: seed of what the cache holds at first, for measurements.
     package init(
-        _ model: DraftModel, behind runner: any StepRunner, of executor: Executor, limit: Int
+        _ model: DraftModel, behind runner: any StepRunner, of executor: Executor, limit: Int,
+        noise: UInt64? = nil
     ) throws {
         (self.model, self.runner, self.limit) = (model, runner, limit)
         let device = model.embedding.device
         cache = try PagedCache(
             model.configuration.layer, blocks: runner.blocks, blockTokens: runner.blockTokens,
-            as: Executor.cacheType(model.embedding.elementType, on: device), on: device)
+            as: Executor.cacheType(model.embedding.elementType, on: device), on: device,
+            noise: noise)
         if case .host(let target) = executor.backend {
             host = try HostDraft(model, pool: target.pool)
         } else {
@@ -61,7 +63,7 @@ package final class ModelDrafter: Drafter {
 
     // MARK: Guessing
 
-    package func end(_ request: RequestID) { covered[request] = nil }
+    package func end(_ request: RequestID) { coverage.end(request) }
 
     /// A request that gets a draft.
     private struct Chain {
@@ -77,29 +79,27 @@ package final class ModelDrafter: Drafter {
         behind step: Scheduler.Step, _ turns: [DraftTurn]
     ) throws -> [RequestID: [Int32]] {
         try withoutGradients {
-            var (pieces, features, chains, rows) = (
+            var (pieces, found, chains, rows) = (
                 [PagedBatch.Piece](), [Tensor](), [Chain](), 0
             )
             for turn in turns where turn.kept > 0 {
                 let item = step.items[turn.item]
-                guard isWhole(item), let found = try runner.features(of: item.request) else {
-                    covered[item.request] = .some(nil)
-                    continue
-                }
+                let features = try runner.features(of: item.request)
+                guard coverage.add(turn.kept, of: item, isThere: features != nil), let features
+                else { continue }
                 let end = item.start + turn.kept
-                covered[item.request] = end
                 pieces.append(
                     .init(
                         tokens: Array(turn.tokens[item.start + 1...end]), start: item.start,
                         blocks: turn.blocks))
-                features.append(try found.narrowed(0, 0..<turn.kept))
+                found.append(try features.narrowed(0, 0..<turn.kept))
                 rows += turn.kept
                 if turn.wanted > 0 {
                     chains.append(Chain(turn: turn, row: rows - 1, position: end))
                 }
             }
             guard !pieces.isEmpty else { return [:] }
-            let g = try combine(Tensor.concatenated(features, along: 0))
+            let g = try combine(Tensor.concatenated(found, along: 0))
             var output = try forward(g, pieces)
             guard !chains.isEmpty else { return [:] }
             output = try output.selecting(
@@ -134,16 +134,6 @@ package final class ModelDrafter: Drafter {
             }
             return Dictionary(
                 uniqueKeysWithValues: chains.map { ($0.turn.request, $0.tokens) })
-        }
-    }
-
-    /// Whether the states of all positions before the item's are there, as far as the target's are.
-    private func isWhole(_ item: Scheduler.Item) -> Bool {
-        switch covered[item.request] {
-        // What the target finds in its cache was drafted behind by whoever computed it.
-        case nil: !item.decodes || item.start == 0
-        case .some(nil): false
-        case .some(let end?): item.start <= end
         }
     }
 

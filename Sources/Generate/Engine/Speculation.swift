@@ -38,6 +38,8 @@ package struct SpeculatingRunner {
     package let runner: any StepRunner
     package let drafter: (any Drafter)?
     package let length: Int?
+    /// What is slower than it could be, and why; `nil` where nothing is.
+    package let note: String?
 }
 
 extension Executor {
@@ -49,14 +51,42 @@ extension Executor {
             blocks: blocks, spill: spill, noise: noise,
             tapping: speculation.tappedLayers(of: model.configuration.layerCount))
         let limit = min(Speculation.limit, speculation.length ?? .max)
-        let drafter: (any Drafter)? =
-            switch speculation.source {
-            case .none: nil
-            case .lookUp: LookUpDrafter(limit: limit)
-            case .draft(let model):
-                try ModelDrafter(model, behind: runner, of: self, limit: limit)
+        var (drafter, note) = ((any Drafter)?.none, String?.none)
+        switch speculation.source {
+        case .none: break
+        case .lookUp: drafter = LookUpDrafter(limit: limit)
+        case .draft(let model):
+            (drafter, note) = try self.drafter(model, behind: runner, limit: limit, noise: noise)
+        }
+        return SpeculatingRunner(
+            runner: runner, drafter: drafter, length: speculation.length, note: note)
+    }
+
+    /// What guesses with `model`: the GPU's own kernels where they know it and the target, or else libtorch; on a CPU its
+    /// routines.
+    /// - Returns: what is slower than it could be, beside it.
+    func drafter(
+        _ model: DraftModel, behind runner: any StepRunner, limit: Int, noise: UInt64? = nil
+    ) throws -> (drafter: any Drafter, note: String?) {
+        func byLibtorch() throws -> ModelDrafter {
+            try ModelDrafter(model, behind: runner, of: self, limit: limit, noise: noise)
+        }
+        func note(_ reason: String) -> String {
+            "drafted by libtorch, without kernels of our own: \(reason)"
+        }
+        switch backend {
+        case .host: return (try byLibtorch(), nil)
+        case .libtorch(let reason):
+            return (try byLibtorch(), note("the model itself has \(reason)"))
+        case .device(let target):
+            do {
+                let drafter = try DeviceDrafter(
+                    model, behind: runner, of: target, limit: limit, noise: noise)
+                return (drafter, nil)
+            } catch let error as DeviceModelError {
+                return (try byLibtorch(), note(error.description))
             }
-        return SpeculatingRunner(runner: runner, drafter: drafter, length: speculation.length)
+        }
     }
 }
 
