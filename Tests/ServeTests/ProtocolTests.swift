@@ -119,6 +119,39 @@ struct ProtocolTests {
         }
     }
 
+    @Test(
+        "a prompt that is echoed with log-probabilities stands first among them",
+        arguments: [(0, false), (1, false), (0, true), (1, true)])
+    func echoedLogprobs(tokens: Int, streams: Bool) async throws {
+        try await served { server in
+            let body =
+                #"{"prompt":[5,9,1000],"max_tokens":\#(tokens),"echo":true,"logprobs":1,"stream":\#(streams)}"#
+            let reply = try await server.post("/v1/completions", body)
+            let pieces = streams ? try reply.pieces() : [try reply.json()]
+            let choices = pieces.compactMap { ($0["choices"] as? [[String: Any]])?.first }
+            let logprobs = choices.compactMap { $0["logprobs"] as? [String: Any] }
+            func all<Value>(_ name: String, as: Value.Type) -> [Value?] {
+                logprobs.flatMap { $0[name] as? [Any] ?? [] }.map { $0 as? Value }
+            }
+            let answer = Array(repeating: -0.5, count: tokens)
+            #expect(all("token_logprobs", as: Double.self) == [nil, -1, -2] + answer)
+            let tokenizer = try Tokenizer(path: TestServer.tiny)
+            let texts = try ([5, 9, 1000] + Array(repeating: 1000, count: tokens)).map {
+                try tokenizer.decode([TokenID($0)])
+            }
+            #expect(all("tokens", as: String.self) == texts)
+            let top = all("top_logprobs", as: [String: Double].self)
+            #expect(top == [nil, [texts[1]: -1], [texts[2]: -2]] + answer.map { [texts[2]: $0] })
+            var offsets: [Int] = []
+            for text in texts { offsets.append((offsets.last ?? 0) + text.unicodeScalars.count) }
+            #expect(all("text_offset", as: Int.self) == [0] + offsets.dropLast())
+            let text = choices.compactMap { $0["text"] as? String }.joined()
+            #expect(text == texts.prefix(3).joined() + (tokens > 0 ? " word" : ""))
+            #expect(choices.last?["finish_reason"] as? String == "length")
+            #expect(server.script.now.submitted.map(\.scoresPrompt) == [true])
+        }
+    }
+
     @Test func completionLogprobs() async throws {
         try await served { server in
             let reply = try await server.post(
