@@ -16,6 +16,17 @@ struct PatternAutomaton {
         states = building.states
     }
 
+    /// - Parameter text: a regular expression.
+    init(
+        reading text: String, _ reading: PatternParser.Reading = .narrowest
+    ) throws(SchemaFault) {
+        guard text.utf8.count <= SchemaLimits.patternBytes else {
+            throw .limit("more than \(SchemaLimits.patternBytes) bytes")
+        }
+        var parser = PatternParser(text, reading)
+        try self.init(try parser.parse())
+    }
+
     private struct Building {
         var states: [State] = [State()]
 
@@ -55,6 +66,67 @@ struct PatternAutomaton {
                 return state
             }
         }
+    }
+
+    // MARK: Running it
+
+    /// The sets of characters that it tells apart.
+    var sets: Set<Pattern.CharacterSet> { Set(states.flatMap { $0.steps.map(\.set) }) }
+
+    /// The states that a text can be in before its first character.
+    var first: Set<Int> { closed([start]) }
+
+    /// The states behind a character.
+    func step(_ reached: Set<Int>, _ character: UInt32) -> Set<Int> {
+        var next: Set<Int> = []
+        for state in reached {
+            for step in states[state].steps where step.set.contains(character) {
+                next.insert(step.target)
+            }
+        }
+        return closed(next)
+    }
+
+    /// Whether a text that has led to these states matches.
+    func matches(_ reached: Set<Int>) -> Bool { reached.contains(end) }
+
+    func matches(_ text: String) -> Bool {
+        matches(text.unicodeScalars.reduce(first) { step($0, $1.value) })
+    }
+
+    private func closed(_ reached: Set<Int>) -> Set<Int> {
+        var (all, open) = (reached, Array(reached))
+        while let state = open.popLast() {
+            for target in states[state].jumps where all.insert(target).inserted {
+                open.append(target)
+            }
+        }
+        return all
+    }
+
+    /// Pairs of states that are looked at at most.
+    private static let mostPairs = 200_000
+
+    /// Whether no text matches both; `false` as well where that takes too long to say.
+    func isDisjoint(from other: PatternAutomaton) -> Bool {
+        var seen: Set<Int> = []
+        var open: [(mine: Int, its: Int)] = []
+        func add(_ mine: Int, _ its: Int) {
+            if seen.insert(mine * other.states.count + its).inserted { open.append((mine, its)) }
+        }
+        add(start, other.start)
+        while let (mine, its) = open.popLast() {
+            if mine == end, its == other.end { return false }
+            if seen.count > Self.mostPairs { return false }
+            for target in states[mine].jumps { add(target, its) }
+            for target in other.states[its].jumps { add(mine, target) }
+            for step in states[mine].steps {
+                for otherStep in other.states[its].steps where step.set.overlaps(otherStep.set) {
+                    add(step.target, otherStep.target)
+                }
+            }
+        }
+        return true
     }
 
     /// Adds the strings (without the opening quote) that match, of so many characters.
