@@ -88,11 +88,9 @@ final class DevicePrompt {
                 try normalize(&rows, block.feedForwardNorm)
                 rows.addend = try feedForward(rows.normalized, block)
             }
-            guard !chunk.keptRows.isEmpty else {
-                let none = try Tensor.zeros(
-                    [0, model.configuration.vocabularySize], .bfloat16, on: model.device)
-                return (none, [:])
-            }
+            let none = try Tensor.zeros(
+                [0, model.configuration.vocabularySize], .bfloat16, on: model.device)
+            guard !chunk.keptRows.isEmpty else { return (none, [:]) }
             try normalize(&rows, model.ends.norm)
             guard chunk.predictingRows.count < chunk.keptRows.count else {
                 return (try model.ends.project(rows.normalized), [:])
@@ -102,7 +100,8 @@ final class DevicePrompt {
                     Tensor(places, shape: [places.count]).uploaded(to: model.device), along: 0)
             }
             return (
-                try model.ends.project(these(chunk.predictingRows)),
+                chunk.predictingRows.isEmpty
+                    ? none : try model.ends.project(these(chunk.predictingRows)),
                 try PromptScores(model.ends).scores(of: items, these(chunk.scoredRows))
             )
         }

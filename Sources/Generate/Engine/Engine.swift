@@ -237,7 +237,7 @@ package final class Engine {
 
     /// How likely tokens of a prompt were.
     private func scores(of item: Scheduler.Item) throws -> [Event] {
-        let scores = try runner.scores(of: item.request)
+        let scores = runner.scores(of: item.request)
         precondition(
             scores.map(\.chosen.token) == item.scoring?.targets.map(Int.init),
             "a runner scores what it is asked to")

@@ -18,7 +18,7 @@ package protocol StepRunner: AnyObject {
     func features(of request: RequestID) throws -> Tensor?
 
     /// How likely the prompt's tokens were that the step that was computed last was asked about, in their order.
-    func scores(of request: RequestID) throws -> [TokenLogprobs]
+    func scores(of request: RequestID) -> [TokenLogprobs]
 
     /// What is said of the token behind each row that predicts, in their order.
     /// - Parameter choices: how each is chosen; logits are wanted where that is `nil`, and may come where it is not.
