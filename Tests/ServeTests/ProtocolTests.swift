@@ -152,6 +152,21 @@ struct ProtocolTests {
         }
     }
 
+    @Test("what is known of a prompt's tokens is held until it is sent, and so bounded")
+    func manyScoredTokens() async throws {
+        let server = try await TestServer(TestServer.model(context: 1 << 19))
+        let tokens = Array(repeating: "5", count: (1 << 18) + 1).joined(separator: ",")
+        for (fields, status) in [(#","logprobs":0"#, 400), ("", 200)] {
+            let reply = try await server.post(
+                "/v1/completions",
+                #"{"prompt":[\#(tokens)],"max_tokens":1,"echo":true\#(fields)}"#)
+            #expect(reply.status == status)
+            let error = try reply.json()["error"] as? [String: Any]
+            #expect(error?["param"] as? String == (status == 400 ? "prompt" : nil))
+        }
+        try await server.stop()
+    }
+
     @Test func completionLogprobs() async throws {
         try await served { server in
             let reply = try await server.post(
@@ -324,10 +339,26 @@ struct ProtocolTests {
                 #"vllm:e2e_request_latency_seconds_count{\#(labels)} 1"#,
                 #"vllm:request_queue_time_seconds_count{\#(labels)} 1"#,
                 #"vllm:request_params_max_tokens_bucket{\#(labels),le="4.0"} 1"#,
+                #"vllm:request_max_num_generation_tokens_sum{\#(labels)} 4.0"#,
                 #"vllm:num_requests_running{\#(labels)} 0.0"#,
                 #"vllm:kv_cache_usage_perc{\#(labels)} 0.0"#,
             ] {
                 #expect(text.contains(line + "\n"), "\(line)")
+            }
+            // What dashboards for vLLM look for.
+            for name in [
+                "num_requests_running", "num_requests_waiting", "kv_cache_usage_perc",
+                "cache_config_info", "prompt_tokens_total", "generation_tokens_total",
+                "request_success_total", "prefix_cache_queries_total", "prefix_cache_hits_total",
+                "num_preemptions_total", "time_to_first_token_seconds",
+                "inter_token_latency_seconds", "e2e_request_latency_seconds",
+                "request_queue_time_seconds", "request_prefill_time_seconds",
+                "request_decode_time_seconds", "request_inference_time_seconds",
+                "request_prompt_tokens", "request_generation_tokens", "request_params_n",
+                "request_params_max_tokens", "request_max_num_generation_tokens",
+                "iteration_tokens_total",
+            ] {
+                #expect(text.contains("# TYPE vllm:\(name) "), "\(name)")
             }
         }
     }

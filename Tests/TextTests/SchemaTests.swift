@@ -99,8 +99,31 @@ struct SchemaTests {
             + (0..<9_000).map { #""p\#($0)": {"pattern": "^.{99}$"}"# }
             .joined(separator: ",") + "}}"
         let nested = #"{"pattern": ""# + String(repeating: "(", count: 900) + #""}"#
-        for schema in [deep, wide, properties, nested] {
-            #expect(throws: SchemaError.self) { try Grammar(schema: Array(schema.utf8)) }
+        // Each pair of patterns, each name and each character of theirs would have to be looked at.
+        let patterns =
+            #"{"oneOf": ["#
+            + (0..<300).map { #"{"pattern": "^(\\w|\\d|a){0,60}x\#($0)$"}"# }
+            .joined(separator: ",") + "]}"
+        let names =
+            #"{"patternProperties": {"^(.{0,99}a){1,60}$": {}}, "properties": {"#
+            + (0..<9_000).map { #""\#($0)\#(String(repeating: "-", count: 90))": {}"# }
+            .joined(separator: ",") + "}}"
+        let others =
+            #"{"patternProperties": {"(\\d|[n-z]).{40}x": {}}}"#
+        let trees =
+            ##"{"oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}], "$defs": {"##
+            + ["a", "b"].map { name in
+                let fields = (0..<40).map { #""\#($0)""# }
+                return #""\#(name)": {"type": "object", "required": ["#
+                    + fields.joined(separator: ",") + #"], "properties": {"#
+                    + fields.map { ##"\##($0): {"$ref": "#/$defs/\##(name)"}"## }
+                    .joined(separator: ",") + "}}"
+            }.joined(separator: ",") + "}}"
+        for schema in [deep, wide, properties, nested, patterns, names, others, trees] {
+            let duration = ContinuousClock().measure {
+                #expect(throws: SchemaError.self) { try Grammar(schema: Array(schema.utf8)) }
+            }
+            #expect(duration < .seconds(20), "\(schema.prefix(80))")
         }
     }
 

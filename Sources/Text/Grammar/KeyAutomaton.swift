@@ -1,9 +1,8 @@
 /// Texts of plain characters that match none of some patterns and are none of some names: the keys of an object that
 /// `additionalProperties` speaks of. The subsets of the patterns' states that a text can lead to are the states.
 struct KeyAutomaton {
-    /// Subsets at most, and looks at a state of a pattern.
+    /// Subsets at most.
     private static let mostStates = 2_000
-    private static let mostLooks = 1_000_000
 
     private let patterns: [PatternAutomaton]
     /// Ranges of characters that no pattern tells apart.
@@ -34,8 +33,9 @@ struct KeyAutomaton {
     }
 
     /// Adds the keys (without the opening quote).
+    /// - Parameter effort: states of patterns that may still be looked at.
     func compile(
-        into grammar: inout Grammar, then next: Grammar.State
+        into grammar: inout Grammar, effort: inout Int, then next: Grammar.State
     ) throws(SchemaFault) -> Grammar.State {
         let close = grammar.literal("\"", then: next)
         var made: [[Set<Int>]: Grammar.State] = [:]
@@ -47,10 +47,9 @@ struct KeyAutomaton {
             return made[subset] ?? close
         }
         let first = place(patterns.map(\.first), &grammar)
-        var looks = 0
         while let subset = open.popLast() {
-            looks += classes.count * subset.reduce(1) { $0 + $1.count }
-            guard looks <= Self.mostLooks, made.count <= Self.mostStates,
+            effort -= classes.count * subset.reduce(1) { $0 + $1.count }
+            guard effort > 0, made.count <= Self.mostStates,
                 grammar.nodes.count < SchemaLimits.states
             else {
                 throw .limit("what is in none of the patterns takes too many states")

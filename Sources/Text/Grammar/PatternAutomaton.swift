@@ -94,6 +94,11 @@ struct PatternAutomaton {
         matches(text.unicodeScalars.reduce(first) { step($0, $1.value) })
     }
 
+    /// What `matches` may take, as effort is counted.
+    func effort(of text: String) -> Int { (1 + text.unicodeScalars.count) * stateCount }
+
+    private var stateCount: Int { states.count }
+
     private func closed(_ reached: Set<Int>) -> Set<Int> {
         var (all, open) = (reached, Array(reached))
         while let state = open.popLast() {
@@ -104,11 +109,9 @@ struct PatternAutomaton {
         return all
     }
 
-    /// Pairs of states that are looked at at most.
-    private static let mostPairs = 200_000
-
-    /// Whether no text matches both; `false` as well where that takes too long to say.
-    func isDisjoint(from other: PatternAutomaton) -> Bool {
+    /// Whether no text matches both; `false` as well where that takes longer to say than there is effort left.
+    func isDisjoint(from other: PatternAutomaton, effort: inout Int) -> Bool {
+        effort -= stateCount + other.stateCount
         var seen: Set<Int> = []
         var open: [(mine: Int, its: Int)] = []
         func add(_ mine: Int, _ its: Int) {
@@ -117,12 +120,14 @@ struct PatternAutomaton {
         add(start, other.start)
         while let (mine, its) = open.popLast() {
             if mine == end, its == other.end { return false }
-            if seen.count > Self.mostPairs { return false }
+            effort -= 1
+            if effort < 0 { return false }
             for target in states[mine].jumps { add(target, its) }
             for target in other.states[its].jumps { add(mine, target) }
             for step in states[mine].steps {
-                for otherStep in other.states[its].steps where step.set.overlaps(otherStep.set) {
-                    add(step.target, otherStep.target)
+                for otherStep in other.states[its].steps {
+                    effort -= 1 + (step.set.ranges.count + otherStep.set.ranges.count) / 8
+                    if step.set.overlaps(otherStep.set) { add(step.target, otherStep.target) }
                 }
             }
         }

@@ -71,10 +71,26 @@ indirect enum Pattern {
 
         func union(_ other: CharacterSet) -> CharacterSet { CharacterSet(ranges + other.ranges) }
 
-        func contains(_ value: UInt32) -> Bool { ranges.contains { $0.contains(value) } }
+        func contains(_ value: UInt32) -> Bool {
+            var (low, high) = (0, ranges.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if ranges[middle].upperBound < value { low = middle + 1 } else { high = middle }
+            }
+            return low < ranges.count && ranges[low].lowerBound <= value
+        }
 
         func overlaps(_ other: CharacterSet) -> Bool {
-            ranges.contains { range in other.ranges.contains { $0.overlaps(range) } }
+            var (mine, its) = (0, 0)
+            while mine < ranges.count, its < other.ranges.count {
+                if ranges[mine].overlaps(other.ranges[its]) { return true }
+                if ranges[mine].upperBound < other.ranges[its].upperBound {
+                    mine += 1
+                } else {
+                    its += 1
+                }
+            }
+            return false
         }
     }
 }

@@ -17,7 +17,7 @@ extension SchemaCompiler {
     }
 
     /// - Throws: where a name may match several patterns: its value would have to satisfy several schemas.
-    private func namePatterns(
+    private mutating func namePatterns(
         _ keyword: SchemaPlace?
     ) throws(SchemaError) -> [NamePattern] {
         guard let keyword else { return [] }
@@ -31,7 +31,8 @@ extension SchemaCompiler {
                 let made = NamePattern(
                     text: text, schema: schema, narrow: try PatternAutomaton(reading: text),
                     wide: try PatternAutomaton(reading: text, .widest))
-                for other in patterns where !made.wide.isDisjoint(from: other.wide) {
+                for other in patterns
+                where !made.wide.isDisjoint(from: other.wide, effort: &effort) {
                     throw .unsupported("a name may match '\(text)' as well as '\(other.text)'")
                 }
                 patterns.append(made)
@@ -43,9 +44,15 @@ extension SchemaCompiler {
     }
 
     /// What the pattern that a name matches says of the property; nil where it matches none.
-    private func schema(
+    private mutating func schema(
         of name: String, _ patterns: [NamePattern], isDeclared: Bool
     ) throws(SchemaError) -> SchemaPlace? {
+        for pattern in patterns {
+            effort -= 2 * pattern.wide.effort(of: name)
+            guard effort > 0 else {
+                throw pattern.schema.error(.limit("names and patterns take too long to compare"))
+            }
+        }
         guard let pattern = patterns.first(where: { $0.wide.matches(name) }) else { return nil }
         guard !isDeclared, pattern.narrow.matches(name) else {
             throw pattern.schema.error(
@@ -57,7 +64,7 @@ extension SchemaCompiler {
         return pattern.schema
     }
 
-    private func properties(
+    private mutating func properties(
         _ keywords: [String: SchemaPlace], _ patterns: [NamePattern], _ place: SchemaPlace
     ) throws(SchemaError) -> [Property] {
         var required: [String] = []
@@ -167,7 +174,7 @@ extension SchemaCompiler {
         guard !patterns.isEmpty else { return [undeclaredKey(names, then: value)] }
         do throws(SchemaFault) {
             let rest = try KeyAutomaton(avoiding: patterns.map(\.wide), names).compile(
-                into: &grammar, then: value)
+                into: &grammar, effort: &effort, then: value)
             keys.append(grammar.literal("\"", then: rest))
         } catch {
             throw place.error(error)
@@ -216,13 +223,12 @@ extension SchemaCompiler {
     // MARK: oneOf
 
     /// Refuses alternatives that one value might satisfy together.
-    func checkDisjoint(_ schemas: [SchemaPlace]) throws(SchemaError) {
+    mutating func checkDisjoint(_ schemas: [SchemaPlace]) throws(SchemaError) {
         var shapes: [SchemaShape] = []
         for schema in schemas { shapes.append(try SchemaShape(schema)) }
-        var pairs = SchemaShape.mostPairs
         for (index, shape) in shapes.enumerated() {
             for other in shapes.indices[(index + 1)...]
-            where try !shape.isDisjoint(from: shapes[other], pairs: &pairs) {
+            where try !shape.isDisjoint(from: shapes[other], effort: &effort) {
                 throw schemas[other].error(
                     .unsupported(
                         "a value may satisfy alternatives \(index) and \(other) of 'oneOf'; use 'anyOf'"

@@ -22,8 +22,7 @@ struct SchemaShape {
         var properties: [String: SchemaPlace] = [:]
     }
 
-    /// Pairs of types that are compared at most, in values within values too, and levels of these.
-    static let mostPairs = 20_000
+    /// Levels of values within values that are looked at.
     private static let mostLevels = 6
 
     /// - Parameter following: the references that led here.
@@ -94,15 +93,15 @@ struct SchemaShape {
     }
 
     /// Whether no value satisfies both, as far as that can be told.
-    /// - Parameter pairs: that may still be compared.
+    /// - Parameter effort: what may still be looked at.
     func isDisjoint(
-        from other: SchemaShape, level: Int = 0, pairs: inout Int
+        from other: SchemaShape, level: Int = 0, effort: inout Int
     ) throws(SchemaError) -> Bool {
         guard level < Self.mostLevels else { return false }
         for part in parts {
             for other in other.parts {
-                pairs -= 1
-                guard pairs > 0, try Self.isDisjoint(part, other, level, &pairs) else {
+                effort -= 10
+                guard effort > 0, try Self.isDisjoint(part, other, level, &effort) else {
                     return false
                 }
             }
@@ -111,45 +110,60 @@ struct SchemaShape {
     }
 
     private static func isDisjoint(
-        _ a: Part, _ b: Part, _ level: Int, _ pairs: inout Int
+        _ a: Part, _ b: Part, _ level: Int, _ effort: inout Int
     ) throws(SchemaError) -> Bool {
         let isNumber = [a, b].allSatisfy { $0.type == .number || $0.type == .integer }
         guard isNumber || a.type == b.type else { return true }
         if let values = a.values {
-            return !values.contains { b.mayHold($0) }
+            return !values.contains { b.mayHold($0, &effort) }
         }
         if let values = b.values {
-            return !values.contains { a.mayHold($0) }
+            return !values.contains { a.mayHold($0, &effort) }
         }
         switch a.type {
         case .null, .boolean: return false
         case .integer, .number: return a.isBeyond(b) || b.isBeyond(a)
         case .string:
-            return !a.counts.overlaps(b.counts) || arePatternsDisjoint(a.pattern, b.pattern)
-        case .array: return try areArraysDisjoint(a, b, level, &pairs)
-        case .object: return try areObjectsDisjoint(a, b, level, &pairs)
+            return !a.counts.overlaps(b.counts)
+                || arePatternsDisjoint(a.pattern, b.pattern, &effort)
+        case .array: return try areArraysDisjoint(a, b, level, &effort)
+        case .object: return try areObjectsDisjoint(a, b, level, &effort)
         }
     }
 
     /// A pattern that cannot be read is refused where it is compiled.
-    private static func arePatternsDisjoint(_ a: String?, _ b: String?) -> Bool {
+    private static func arePatternsDisjoint(
+        _ a: String?, _ b: String?, _ effort: inout Int
+    ) -> Bool {
         guard let a, let b, let mine = try? PatternAutomaton(reading: a, .widest),
             let its = try? PatternAutomaton(reading: b, .widest)
         else { return false }
-        return mine.isDisjoint(from: its)
+        return mine.isDisjoint(from: its, effort: &effort)
+    }
+
+    private static func areDisjoint(
+        _ mine: SchemaPlace, _ its: SchemaPlace, _ level: Int, _ effort: inout Int
+    ) throws(SchemaError) -> Bool {
+        guard effort > 0 else { return false }
+        let shapes = (try SchemaShape(mine), try SchemaShape(its))
+        effort -= shapes.0.effort + shapes.1.effort
+        return try shapes.0.isDisjoint(from: shapes.1, level: level, effort: &effort)
+    }
+
+    /// What making it took.
+    private var effort: Int {
+        parts.reduce(200) { $0 + 50 * (1 + $1.properties.count + ($1.values?.count ?? 0)) }
     }
 
     private static func areArraysDisjoint(
-        _ a: Part, _ b: Part, _ level: Int, _ pairs: inout Int
+        _ a: Part, _ b: Part, _ level: Int, _ effort: inout Int
     ) throws(SchemaError) -> Bool {
         if !a.counts.overlaps(b.counts) { return true }
         // Elements that every array of both has.
         let common = max(a.counts.lowerBound, b.counts.lowerBound)
         for index in 0..<min(common, max(a.first.count, b.first.count) + 1) {
             guard let mine = a.element(index), let its = b.element(index) else { continue }
-            if try SchemaShape(mine).isDisjoint(
-                from: SchemaShape(its), level: level + 1, pairs: &pairs)
-            {
+            if try areDisjoint(mine, its, level + 1, &effort) {
                 return true
             }
         }
@@ -157,16 +171,14 @@ struct SchemaShape {
     }
 
     private static func areObjectsDisjoint(
-        _ a: Part, _ b: Part, _ level: Int, _ pairs: inout Int
+        _ a: Part, _ b: Part, _ level: Int, _ effort: inout Int
     ) throws(SchemaError) -> Bool {
         if let declared = b.declared, !a.required.isSubset(of: declared) { return true }
         if let declared = a.declared, !b.required.isSubset(of: declared) { return true }
         // A property that one demands, with values that the other does not allow: a discriminator.
         for name in a.required.union(b.required).sorted() {
             guard let mine = a.properties[name], let its = b.properties[name] else { continue }
-            if try SchemaShape(mine).isDisjoint(
-                from: SchemaShape(its), level: level + 1, pairs: &pairs)
-            {
+            if try areDisjoint(mine, its, level + 1, &effort) {
                 return true
             }
         }
@@ -203,7 +215,9 @@ extension SchemaShape.Part {
     }
 
     /// Whether a value may be one of these: `true` where that is not told.
-    fileprivate func mayHold(_ value: JSONValue) -> Bool {
+    fileprivate func mayHold(_ value: JSONValue, _ effort: inout Int) -> Bool {
+        effort -= 1 + (values?.count ?? 0)
+        guard effort > 0 else { return true }
         guard type.includes(value) else { return false }
         if let values { return values.contains { Self.mayBeEqual($0, value) } }
         switch type {
@@ -217,7 +231,8 @@ extension SchemaShape.Part {
             guard let pattern, let known = try? PatternAutomaton(reading: pattern, .widest) else {
                 return true
             }
-            return known.matches(text)
+            effort -= known.effort(of: text)
+            return effort < 0 || known.matches(text)
         case .null, .boolean, .array, .object: return true
         }
     }
