@@ -11,7 +11,7 @@ help:
 	@echo "make build   setup, then build the program: $(MINIMA)"
 	@echo "make demo    build, then compress the shipped model, heal it, measure it, generate with it"
 	@echo "make test    build, then run every test (installs transformers, tokenizers, lm_eval, NVRTC into .deps)"
-	@echo "make page-test   the server's page in headless Chromium (Python 3, chromium); pictures in $(PAGE_PICTURES)"
+	@echo "make page-test   the server's page in headless Chromium, before a pretended server and the built one (Python 3, chromium); pictures in $(PAGE_PICTURES)"
 	@echo "make lint    formatting, documentation and layout rules"
 	@echo "make bench   measurements beside transformers; writes Benchmarks/results"
 	@echo "make dist    relocatable archive for hosts that have libtorch and g++ but no Swift"
@@ -35,6 +35,7 @@ test: build reference
 
 page-test:
 	@python3 Tests/Page/page_test.py --screenshots $(PAGE_PICTURES)
+	@python3 Tests/Page/page_test.py --screenshots $(PAGE_PICTURES) --server $(MINIMA) Models/tiny
 
 lint:
 	@native/lint

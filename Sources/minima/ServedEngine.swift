@@ -44,7 +44,9 @@ final class ServedEngine: TokenEngine {
         options.stopTokens = request.stopTokens
         options.endsAtEndOfText = !request.ignoresEnd
         options.constraint = request.constraint
-        let id = try engine.submit(request.prompt, options).number
+        let id = try engine.submit(
+            request.prompt, options, scoring: request.scoresPrompt ? request.sampling.logprobs : nil
+        ).number
         if shadow != nil { prompts[id] = request.prompt }
         return id
     }

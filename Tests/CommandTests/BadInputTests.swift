@@ -89,6 +89,43 @@ struct BadInputTests {
         }
     }
 
+    @Test("drafts that are none, or of another model")
+    func drafts() throws {
+        try withScratch { scratch in
+            let draft = scratch.path("draft")
+            func expect(
+                _ fragments: String..., from change: () throws -> Void,
+                sourceLocation: SourceLocation = #_sourceLocation
+            ) throws {
+                try FileManager.default.copyItem(atPath: Program.tiny + "-draft", toPath: draft)
+                try change()
+                for command in [["generate", Program.tiny, "x"], ["serve", Program.tiny]] {
+                    for fragment in fragments {
+                        try expectFailure(
+                            command + ["--draft", draft, "--device", "cpu"], naming: fragment,
+                            in: scratch, sourceLocation: sourceLocation)
+                    }
+                }
+                try FileManager.default.removeItem(atPath: draft)
+            }
+            let (file, configuration) = (draft + "/model.safetensors", draft + "/config.json")
+            try expect("vocabulary of 4100 tokens", "has 4096") {
+                try replace(configuration, "\"vocab_size\" : 4096", "\"vocab_size\" : 4100")
+            }
+            try expect("'d2t'") {
+                try edit(file) { data in
+                    guard let range = data.range(of: Data("\"d2t\"".utf8)) else { return }
+                    data.replaceSubrange(range, with: Data("\"d9t\"".utf8))
+                }
+            }
+            try expect("reads what enters layer 9") {
+                try replace(configuration, "      5\n", "      9\n")
+            }
+            try expect("model.safetensors") { try edit(file) { $0.removeLast(1_000) } }
+            try expect("draft") { try FileManager.default.removeItem(atPath: configuration) }
+        }
+    }
+
     @Test("a missing shard and a configuration that disagrees with the tensors")
     func disagreements() throws {
         try withScratch { scratch in

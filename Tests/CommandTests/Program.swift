@@ -101,6 +101,49 @@ struct Scratch {
         try FileManager.default.copyItem(atPath: Program.tiny, toPath: path(name))
         return path(name)
     }
+
+    /// The first blocks of the shipped model, for what takes long with all of them.
+    func beginningOfTiny(blocks: Int) throws -> String {
+        let folder = try copyOfTiny("beginning")
+        func change(
+            _ object: inout [String: Any], in bytes: Data,
+            _ body: (inout [String: Any]) throws -> Void
+        ) throws {
+            object = try #require(try JSONSerialization.jsonObject(with: bytes) as? [String: Any])
+            try body(&object)
+        }
+        let configuration = URL(fileURLWithPath: folder + "/config.json")
+        var object: [String: Any] = [:]
+        try change(&object, in: Data(contentsOf: configuration)) { object in
+            object["num_hidden_layers"] = blocks
+            object["layer_types"] = Array(repeating: "full_attention", count: blocks)
+        }
+        try JSONSerialization.data(withJSONObject: object).write(to: configuration)
+        // A header of eight bytes that say its length, then the tensors, without gaps.
+        let weights = URL(fileURLWithPath: folder + "/model.safetensors")
+        let bytes = try Data(contentsOf: weights)
+        let length = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        var tensors = Data()
+        try change(&object, in: bytes[8..<8 + length]) { object in
+            object = object.filter { name, _ in
+                let parts = name.split(separator: ".")
+                return parts.count < 3 || parts[1] != "layers" || (Int(parts[2]) ?? 0) < blocks
+            }
+            for name in object.keys.sorted() where name != "__metadata__" {
+                var tensor = try #require(object[name] as? [String: Any])
+                let offsets = try #require(tensor["data_offsets"] as? [Int])
+                let start = tensors.count
+                tensors += bytes[8 + length + offsets[0]..<8 + length + offsets[1]]
+                tensor["data_offsets"] = [start, tensors.count]
+                object[name] = tensor
+            }
+        }
+        var header = try JSONSerialization.data(withJSONObject: object)
+        header += Data(repeating: 0x20, count: (8 - header.count % 8) % 8)
+        let count = (0..<8).map { UInt8(header.count >> (8 * $0) & 0xFF) }
+        try (Data(count) + header + tensors).write(to: weights)
+        return folder
+    }
 }
 
 func withScratch<Result>(_ body: (Scratch) throws -> Result) throws -> Result {

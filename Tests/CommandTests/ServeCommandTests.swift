@@ -70,11 +70,16 @@ private struct Client: Sendable {
     }
 
     func metric(_ name: String) async throws -> Double {
+        try #require(try await metrics(name).first)
+    }
+
+    /// Of all labels.
+    func metrics(_ name: String) async throws -> [Double] {
         let (data, _) = try await URLSession.shared.data(for: request("/metrics"))
         let full = name.contains(":") ? name : "vllm:\(name)"
-        let line = String(decoding: data, as: UTF8.self).split(separator: "\n")
-            .first { $0.hasPrefix("\(full){") }
-        return try #require(line?.split(separator: " ").last.flatMap { Double($0) })
+        return String(decoding: data, as: UTF8.self).split(separator: "\n")
+            .filter { $0.hasPrefix("\(full){") }
+            .compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }
     }
 }
 
@@ -148,6 +153,49 @@ struct ServeCommandTests {
                 if usage > 0 { try await Task.sleep(for: .milliseconds(20)) }
             }
             #expect(usage == 0)
+        }
+    }
+
+    @Test(
+        "what is guessed ahead changes no text, greedy or drawn, and is counted",
+        arguments: [
+            ["--draft", Program.tiny + "-draft", "--draft-length", "4"],
+            ["--speculate", "ngram"],
+        ])
+    func guessedAhead(_ options: [String]) async throws {
+        let prompt = "The history of the lighthouse"
+        func expected(_ sampling: String...) throws -> String {
+            let result = try Program.run(
+                ["generate", Program.tiny, prompt, "--max-tokens", "60", "--json", "--quiet"]
+                    + ["--device", "cpu"] + sampling)
+            return try #require(try result.json()["text"] as? String)
+        }
+        let greedy = try expected()
+        let drawn = try expected("--temperature", "0.8", "--seed", "11")
+        try await withServer(options) { served, _ in
+            func answer(_ fields: [String: Any]) async throws -> String {
+                let common: [String: Any] = ["prompt": prompt, "max_tokens": 60]
+                let (status, answer) = try await served.post(
+                    "/v1/completions", common.merging(fields) { $1 })
+                #expect(status == 200)
+                let choices = try #require(answer["choices"] as? [[String: Any]])
+                return try #require(choices.first?["text"] as? String)
+            }
+            #expect(try await answer(["temperature": 0]) == greedy)
+            #expect(try await answer(["temperature": 0.8, "seed": 11]) == drawn)
+            // Both again, beside others.
+            async let first = answer(["temperature": 0])
+            async let second = answer(["temperature": 0.8, "seed": 11])
+            async let third = answer(["temperature": 1, "seed": 5, "logprobs": 2, "echo": true])
+            #expect(try await first == greedy)
+            #expect(try await second == drawn)
+            #expect(try await third.hasPrefix(prompt))
+            let drafts = try await served.metric("spec_decode_num_drafts_total")
+            let drafted = try await served.metric("spec_decode_num_draft_tokens_total")
+            let accepted = try await served.metric("spec_decode_num_accepted_tokens_total")
+            let places = try await served.metrics("spec_decode_num_accepted_tokens_per_pos_total")
+            #expect(drafts > 0 && drafted >= drafts && accepted > 0 && accepted <= drafted)
+            #expect(places.reduce(0, +) == accepted && places == places.sorted(by: >))
         }
     }
 
@@ -396,6 +444,28 @@ struct ServeCommandTests {
     }
 
     private static let python = Program.root + "/.deps/python/bin/python"
+
+    @Test(
+        "log-probabilities of prompts over HTTP are those of transformers",
+        .enabled(
+            if: FileManager.default.fileExists(atPath: python)
+                || ProcessInfo.processInfo.environment["MINIMA_REQUIRE_REFERENCE"] == "1",
+            "make reference installs it"))
+    func promptLogprobs() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("minima-tests-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withServer { served, _ in
+            let result = try Program.Running(
+                Self.python, ["Tests/Reference/scores_client.py", served.url, Program.tiny],
+                in: Scratch(folder: folder)
+            ).finish()
+            #expect(result.status == 0, "\(result.errors)")
+            let count = result.output.split(separator: " ").first.flatMap { Int($0) }
+            #expect((count ?? 0) > 2_000, "\(result.output)")
+        }
+    }
 
     @Test(
         "the official client runs every endpoint",

@@ -315,6 +315,63 @@ struct DeviceRunnerTests {
         #expect(same >= 1)
     }
 
+    @Test(
+        "prompts that are scored beside others: log-probabilities and logits are those of libtorch in float32",
+        arguments: DeviceTestModel.allCases)
+    func scoredPrompts(_ which: DeviceTestModel) throws {
+        let device = Device.cuda(0)
+        let vocabulary = try which.model(as: .bfloat16, on: .cpu).configuration.vocabularySize
+        let runner = try Executor(which.model(as: .bfloat16, on: device)).runner(
+            blocks: 120, noise: 3)
+        let reference = try ModelRunner(
+            which.model(as: .float32, on: device), blocks: 120, noise: 3)
+        let tokens = (0..<300).map { Int32(($0 * 37 + 5) % vocabulary) }
+        /// Of each request the tokens from one position to another, whether it predicts, and from which row on it is scored.
+        func step(_ parts: [(range: Range<Int>, predicts: Bool, first: Int?)]) -> Scheduler.Step {
+            .init(
+                items: parts.enumerated().filter { !$0.element.range.isEmpty }.map { index, part in
+                    let start = part.range.lowerBound
+                    let scoring = part.first.map { first in
+                        Scheduler.Scoring(
+                            first: first,
+                            targets: Array(
+                                tokens[start + first + 1..<part.range.upperBound + 1]), top: 3)
+                    }
+                    return Scheduler.Item(
+                        request: RequestID(index), tokens: Array(tokens[part.range]), start: start,
+                        blocks: (20 * index..<20 * index + 6).map { $0 ^ 1 },
+                        predicts: part.predicts, scoring: scoring)
+                }, preempted: [])
+        }
+        let steps = [
+            step([(0..<70, false, 0), (0..<33, true, nil), (0..<150, false, 0)]),
+            step([(70..<71, false, 0), (33..<34, true, nil), (150..<290, true, 17)]),
+            step([(71..<130, true, 0), (34..<35, true, nil)]),
+        ]
+        for step in steps {
+            let (found, expected) = (
+                try runner.logits(of: step), try reference.logits(of: step)
+            )
+            #expect(found.shape == expected.shape)
+            if found.shape[0] > 0 {
+                #expect(try distance(found, expected) < 12 * ElementType.bfloat16.roundoff)
+            }
+            for item in step.items {
+                let mine = runner.scores(of: item.request)
+                let its = reference.scores(of: item.request)
+                try #require(mine.count == its.count && mine.count == item.scoredRows.count)
+                #expect(mine.map(\.chosen.token) == its.map(\.chosen.token))
+                func norm(_ values: [Double]) -> Double {
+                    values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                }
+                let gaps = zip(mine, its).map { $0.chosen.logprob - $1.chosen.logprob }
+                let error = norm(gaps) / max(1, norm(its.map(\.chosen.logprob)))
+                #expect(error < 12 * ElementType.bfloat16.roundoff, "\(error)")
+                #expect(mine.allSatisfy { $0.top.count == 3 && $0.isFinite })
+            }
+        }
+    }
+
     /// Prompts of several lengths in one step, then more of each behind them, then steps of which only some predict.
     @Test(
         "prompts in pieces: logits are those of libtorch in float32, within bfloat16's rounding",

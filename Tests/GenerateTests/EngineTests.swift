@@ -24,6 +24,8 @@ private final class FaultyRunner: StepRunner {
 
     var spillBlocks: Int { inner.spillBlocks }
 
+    func scores(of request: RequestID) -> [TokenLogprobs] { inner.scores(of: request) }
+
     var blocks: Int { inner.blocks }
     var blockTokens: Int { inner.blockTokens }
 

@@ -24,11 +24,12 @@ struct PromptChunkTests {
         #expect(chunk.values == tokens + positions + slots)
         #expect(chunk.spans.map(\.rows) == [0..<3, 3..<5, 5..<7])
         #expect(chunk.pieces.map(\.total) == [65, 2, 130])
-        #expect(chunk.predictingRows == [2, 6])
+        #expect(chunk.keptRows == [2, 6])
+        #expect(chunk.predictingRows == [0, 1] && chunk.scoredRows.isEmpty)
         let last: [PromptChunk.Span] = [
             .init(piece: 0, rows: 0..<1), .init(piece: 2, rows: 1..<2),
         ]
-        #expect(chunk.predictingSpans == last)
+        #expect(chunk.keptSpans == last)
     }
 
     @Test("cuDNN attends where lengths recur, and where it pays at once")

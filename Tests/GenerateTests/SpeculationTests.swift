@@ -52,6 +52,8 @@ private final class MarkovRunner: StepRunner {
         let rows = step.items.flatMap { $0.tokens.suffix($0.predictedRows) }
         return try Tensor(rows.flatMap { logits[Int($0)] }, shape: [rows.count, logits.count])
     }
+
+    func scores(of request: RequestID) -> [TokenLogprobs] { [] }
 }
 
 @Suite("Speculation")

@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
-"""The page that the server has at `/`, in headless Chromium against a server that only pretends.
+"""The page that the server has at `/`, in headless Chromium against a server that only pretends, or a real one.
 
-    python3 Tests/Page/page_test.py [--screenshots FOLDER] [--browser chromium]
+    python3 Tests/Page/page_test.py [--screenshots FOLDER] [--browser chromium] [--server PROGRAM MODEL]
 
-Types, streams, stops, tries again; light and dark, wide and narrow; an API key; faults. Half a minute.
+Types, streams, stops, tries again; light and dark, wide and narrow; an API key; faults. Half a minute. With --server
+`PROGRAM serve MODEL` answers, on the CPU: what a model really says, and the numbers of a server that really computes it.
 """
 import argparse
+import contextlib
 import itertools
+import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from browser import Browser
@@ -219,14 +225,121 @@ def pictures(browser, server, folder):
         browser.click("#theme")
         browser.click("#tab-completion")
         browser.evaluate("document.querySelector('#paper').value = 'The parallel universe begins where'; refresh()")
+        reachable = browser.evaluate("document.querySelector('#continue').getBoundingClientRect().bottom <= innerHeight")
+        check(reachable, f"{look}: the button that continues can be seen, settings open or not")
         if folder:
             browser.shoot(folder / f"{look}-completion.png")
+
+
+@contextlib.contextmanager
+def serving(program, model):
+    """The address of `PROGRAM serve MODEL`."""
+    process = subprocess.Popen(
+        [program, "serve", model, "--port", "0", "--json", "--quiet", "--device", "cpu", "--cache-tokens", "40000"],
+        stdout=subprocess.PIPE, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+    try:
+        line = process.stdout.readline()
+        check(line, f"{program} does not serve {model}")
+        yield json.loads(line)["url"]
+    finally:
+        process.terminate()
+        check(process.wait(30) == 0, "SIGTERM ends the server")
+
+
+def figure(address, name):
+    with urllib.request.urlopen(address + "/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"vllm:{name}"))
+
+
+def set_fields(browser, **values):
+    for name, value in values.items():
+        browser.evaluate(f"""(() => {{ const input = document.querySelector('#fields').elements[{json.dumps(name)}];
+          input.value = {json.dumps(str(value))}; input.dispatchEvent(new Event('input', {{ bubbles: true }})) }})()""")
+
+
+def answered(browser):
+    browser.wait(f"{LAST}.classList.contains('assistant') && !{LAST}.classList.contains('busy')", 60)
+    check(not browser.evaluate(f"!!{LAST}.querySelector('.fault')"), "no fault")
+    return browser.evaluate(f"{LAST}.querySelector('.text').textContent")
+
+
+def stop_real(browser, address):
+    """Stops an answer on its way: the server computes no more of it. A small model may have ended before."""
+    for _ in range(10):
+        before = figure(address, 'request_success_total{model_name="')
+        aborted = figure(address, "generation_tokens_total")
+        send(browser, "Tell me everything about the sea, its storms and its ships, from the beginning.")
+        browser.wait(f"{LAST}.classList.contains('busy') && {LAST}.querySelector('.text').textContent.length > 30", 20)
+        browser.press("Escape")
+        browser.wait(f"{LAST}.querySelector('.foot')")
+        if "stopped" in browser.evaluate(f"{LAST}.querySelector('.foot').textContent"):
+            break
+    else:
+        raise AssertionError("ten answers ended before they could be stopped")
+    deadline = time.monotonic() + 10
+    while figure(address, "num_requests_running") > 0 or figure(address, "kv_cache_usage_perc") > 0:
+        check(time.monotonic() < deadline, "a stopped answer is given up")
+        time.sleep(0.05)
+    check(figure(address, 'request_success_total{model_name="') == before + 1, "it is counted once")
+    check(figure(address, "generation_tokens_total") - aborted < 900, "not all of it was computed")
+
+
+def real(browser, program, model, folder):
+    with serving(program, model) as address:
+        texts = []
+        for (name, width, height), dark in itertools.product([("wide", 1280, 860), ("narrow", 390, 844)], [False, True]):
+            look = f"real-{name}-{'dark' if dark else 'light'}"
+
+            def shoot(what):
+                accessibility(browser)
+                overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth")
+                check(overflow <= 0, f"{look}-{what}: {overflow} pixels stand out at the side")
+                if folder:
+                    browser.shoot(folder / f"{look}-{what}.png")
+
+            browser.open(address, width, height, dark, touch=width < 500)
+            browser.evaluate("localStorage.clear()")
+            browser.open(address, width, height, dark, touch=width < 500)
+            browser.wait("document.querySelector('#state').dataset.is === 'good'")
+            check(browser.evaluate("document.querySelector('#model').textContent") == pathlib.Path(model).name, "the model's name")
+            theme = browser.evaluate("document.documentElement.dataset.theme")
+            check(theme == ("dark" if dark else "light"), f"{look}: follows the system")
+            shoot("empty")
+            # The same, whatever it looks like.
+            set_fields(browser, temperature=0, max_tokens=120)
+            send(browser, "Who built the lighthouse at the end of the harbour, and why is it painted white?")
+            browser.wait(f"{LAST}.classList.contains('busy') && {LAST}.querySelector('.text').textContent.length > 60", 20)
+            shoot("streaming")
+            texts.append(answered(browser))
+            foot = browser.evaluate(f"{LAST}.querySelector('.foot').textContent")
+            check(re.search(r"\d+ tokens · [\d.,]+ tokens/s · first after \d+", foot), foot)
+            shoot("answer")
+            set_fields(browser, temperature=1, max_tokens=900)
+            stop_real(browser, address)
+            shoot("stopped")
+            browser.wait("document.querySelector('#m-rate').textContent !== '–'", 20)
+            if not browser.evaluate("document.querySelector('#settings').open"):
+                browser.click("#settings > summary")
+            shoot("settings")
+            browser.click("#tab-completion")
+            browser.evaluate("document.querySelector('#paper').value = ''; document.querySelector('#paper').focus()")
+            browser.type("The history of the river begins in the mountains, where")
+            set_fields(browser, temperature=0, max_tokens=80)
+            browser.press("Enter", modifiers=2)
+            browser.wait("document.querySelector('#paper-foot').textContent.includes('tokens/s')", 60)
+            paper = browser.evaluate("document.querySelector('#paper').value")
+            check(len(paper) > 100 and paper.startswith("The history of the river begins in the mountains, where"), paper)
+            texts.append(paper)
+            shoot("completion")
+        check(len(set(texts)) == 2, "greedy text is the same however it is looked at")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--screenshots", type=pathlib.Path)
     parser.add_argument("--browser", default="chromium")
+    parser.add_argument("--server", nargs=2, metavar=("PROGRAM", "MODEL"), help="who answers, instead of one that pretends")
     options = parser.parse_args()
     if options.screenshots:
         options.screenshots.mkdir(parents=True, exist_ok=True)
@@ -235,13 +348,16 @@ def main():
     server = Server(page)
     browser = Browser(options.browser)
     try:
-        chat(browser, server)
-        stopping(browser, server)
-        faults(browser, server)
-        completion(browser, server)
-        metrics(browser)
-        key(browser, page)
-        pictures(browser, server, options.screenshots)
+        if options.server:
+            real(browser, *options.server, options.screenshots)
+        else:
+            chat(browser, server)
+            stopping(browser, server)
+            faults(browser, server)
+            completion(browser, server)
+            metrics(browser)
+            key(browser, page)
+            pictures(browser, server, options.screenshots)
         wrong = [event["params"] for event in browser.events
                  if event.get("method") == "Runtime.exceptionThrown"
                  or event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error"

@@ -21,14 +21,24 @@ PATTERNS = [
     ("^[^a-z]*$", ["", "A1", "\u00e9\u65e5"]), ("^\\w+@\\w+\\.(com|org)$", ["me@x.com", "a_1@b.org"]),
     ("^.{3}$", ["abc", "\u65e5\u672c\u8a9e"]), ("^(a|ab)(c|bcd)?$", ["a", "ab", "abcd", "abbcd"]),
     ("^\"\\\\\\t\\u00e9$", ["\"\\\t\u00e9"]), ("^[\\s\\d]?x{0}$", ["", " ", "5"]), ("^a|b$", ["ax", "xb"]),
-    ("^(?:[A-F0-9]{2}:){2}[A-F0-9]{2}$", ["00:FF:1A"]), ("^$", [""]), ("^[-+]?[0-9]+$", ["-1", "+22", "3"]),
+    ("^[b-z]", ["b", "z\u00e9"]), ("^(?:[A-F0-9]{2}:){2}[A-F0-9]{2}$", ["00:FF:1A"]), ("^$", [""]), ("^[-+]?[0-9]+$", ["-1", "+22", "3"]),
+]
+# Patterns of names that exclude one another, and names.
+NAME_PATTERNS = [("^x-", ["x-", "x-1", "x-caf\u00e9"]), ("^\\d+$", ["12", "7"]), ("Z$", ["aZ", "Z"])]
+# Schemas that exclude one another.
+ALTERNATIVES = [
+    {"type": "null"}, {"type": "string", "pattern": "^a"}, {"type": "string", "pattern": "^[b-z]"}, {"enum": ["A", "", True]},
+    {"type": "integer", "minimum": 10, "maximum": 20}, {"type": "number", "maximum": 5}, {"const": 30.5},
+    {"type": "array", "maxItems": 1, "items": {"type": "boolean"}}, {"type": "array", "minItems": 2, "maxItems": 3, "items": {"type": "null"}},
+    {"type": "object", "properties": {"t": {"const": "a"}, "v": {"type": "integer"}}, "required": ["t"]},
+    {"type": "object", "properties": {"t": {"enum": ["b", "c"]}}, "required": ["t"], "additionalProperties": False},
 ]
 
 
 def schema(rng, depth=0):
-    kinds = ["string", "integer", "number", "boolean", "null", "enum", "const", "pattern", "bounds"]
+    kinds = ["string", "integer", "number", "boolean", "null", "enum", "const", "pattern", "bounds", "multiple"]
     if depth < 3:
-        kinds += ["object", "object", "array", "array", "anyOf", "types", "ref", "any"]
+        kinds += ["object", "object", "array", "array", "anyOf", "oneOf", "types", "ref", "any"]
     kind = rng.choice(kinds)
     if kind == "string":
         low = rng.choice([None, 0, 1, 3])
@@ -45,6 +55,14 @@ def schema(rng, depth=0):
         if names[0].startswith("e") and high is not None:
             high += 2
         return prune({"type": rng.choice(["integer", "number"]), names[0]: low, names[1]: high})
+    if kind == "multiple":
+        # Exact as binary fractions too: what jsonschema divides by.
+        step = rng.choice([1, 2, 3, 7, 10, 100, 0.5, 0.25, 1.5])
+        low = rng.choice([None, rng.randrange(-200, 200)])
+        high = rng.choice([None, (low or 0) + rng.randrange(250, 400)])
+        return prune({"type": rng.choice(["integer", "number"]), "multipleOf": step, "minimum": low, "maximum": high})
+    if kind == "oneOf":
+        return {"oneOf": rng.sample(ALTERNATIVES, rng.randrange(2, 6))}
     if kind == "enum":
         pool = ["a", "b", "ab", "caf\u00e9", "q\"", 1, -2.5, None, True, [1, "x"], {"k": [None], "l": {}}, 10**17, 1e-7]
         return {"enum": rng.sample(pool, rng.randrange(1, 6))}
@@ -90,6 +108,11 @@ def schema(rng, depth=0):
         required.append("extra")
     if required:
         result["required"] = required
+    if rng.random() < 0.3:
+        result["patternProperties"] = {
+            pattern: schema(rng, depth + 1) for pattern, _ in rng.sample(NAME_PATTERNS[:2] if rng.random() < 0.7 else NAME_PATTERNS[2:], 1)}
+        if additional is False and rng.random() < 0.5:
+            result["patternProperties"] = {pattern: schema(rng, depth + 1) for pattern, _ in NAME_PATTERNS[:2]}
     return result
 
 
@@ -142,6 +165,13 @@ def sample(rng, schema, depth=0):
         return schema["const"]
     if "anyOf" in schema:
         return sample(rng, schema["anyOf"][0] if depth > 4 else rng.choice(schema["anyOf"]), depth + 1)
+    if "oneOf" in schema:
+        return sample(rng, rng.choice(schema["oneOf"]), depth + 1)
+    if "multipleOf" in schema:
+        step = schema["multipleOf"] if schema["type"] == "number" else {0.5: 1, 0.25: 1, 1.5: 3}.get(schema["multipleOf"], schema["multipleOf"])
+        low = schema.get("minimum", schema.get("maximum", 200) - 250)
+        value = step * (low // step + rng.randrange(1, int(200 // step)))
+        return int(value) if value == int(value) else value
     kind = schema["type"]
     if isinstance(kind, list):
         kind = rng.choice(kind)
@@ -177,6 +207,11 @@ def sample(rng, schema, depth=0):
     for name in required:
         if name not in result:
             result[name] = sample(rng, additional, depth + 1)
+    for pattern, names in NAME_PATTERNS:
+        part = schema.get("patternProperties", {}).get(pattern)
+        for name in names if part is not None else []:
+            if rng.random() < (0.5 if depth < 5 else 0):
+                result[name] = sample(rng, part, depth + 1)
     if additional is not False and rng.random() < 0.4:
         for name in ("nam", "zzz", "caf\u00e8"):
             if name not in schema.get("properties", {}):
@@ -227,7 +262,7 @@ def main():
     output.mkdir(parents=True, exist_ok=True)
     rng = random.Random(20261122)
     items = []
-    while len(items) < 300:
+    while len(items) < 450:
         part = schema(rng)
         if part is True:
             continue

@@ -42,7 +42,7 @@ struct BadInputTests {
         (#""logprobs":true"#, "logprobs"), (#""logprobs":"1""#, "logprobs"),
         (#""priority":-1"#, "priority"), (#""priority":9223372036854775808"#, "priority"),
         (#""tempreature":0"#, "tempreature"), (#""best_of":2"#, "best_of"),
-        (#""suffix":"x""#, "suffix"), (#""echo":true,"logprobs":1"#, "logprobs"),
+        (#""suffix":"x""#, "suffix"), (#""echo":true,"logprobs":1"#, nil),
         (#""stream":1"#, "stream"), (#""stream_options":{"x":1}"#, "stream_options.x"),
         (#""model":"other""#, "model"), (#""model":1"#, "model"),
         (#""logit_bias":{"4096":1}"#, "logit_bias"), (#""logit_bias":{"-1":1}"#, "logit_bias"),

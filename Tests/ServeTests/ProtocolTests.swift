@@ -119,6 +119,54 @@ struct ProtocolTests {
         }
     }
 
+    @Test(
+        "a prompt that is echoed with log-probabilities stands first among them",
+        arguments: [(0, false), (1, false), (0, true), (1, true)])
+    func echoedLogprobs(tokens: Int, streams: Bool) async throws {
+        try await served { server in
+            let body =
+                #"{"prompt":[5,9,1000],"max_tokens":\#(tokens),"echo":true,"logprobs":1,"stream":\#(streams)}"#
+            let reply = try await server.post("/v1/completions", body)
+            let pieces = streams ? try reply.pieces() : [try reply.json()]
+            let choices = pieces.compactMap { ($0["choices"] as? [[String: Any]])?.first }
+            let logprobs = choices.compactMap { $0["logprobs"] as? [String: Any] }
+            func all<Value>(_ name: String, as: Value.Type) -> [Value?] {
+                logprobs.flatMap { $0[name] as? [Any] ?? [] }.map { $0 as? Value }
+            }
+            let answer = Array(repeating: -0.5, count: tokens)
+            #expect(all("token_logprobs", as: Double.self) == [nil, -1, -2] + answer)
+            let tokenizer = try Tokenizer(path: TestServer.tiny)
+            let texts = try ([5, 9, 1000] + Array(repeating: 1000, count: tokens)).map {
+                try tokenizer.decode([TokenID($0)])
+            }
+            #expect(all("tokens", as: String.self) == texts)
+            let top = all("top_logprobs", as: [String: Double].self)
+            #expect(top == [nil, [texts[1]: -1], [texts[2]: -2]] + answer.map { [texts[2]: $0] })
+            var offsets: [Int] = []
+            for text in texts { offsets.append((offsets.last ?? 0) + text.unicodeScalars.count) }
+            #expect(all("text_offset", as: Int.self) == [0] + offsets.dropLast())
+            let text = choices.compactMap { $0["text"] as? String }.joined()
+            #expect(text == texts.prefix(3).joined() + (tokens > 0 ? " word" : ""))
+            #expect(choices.last?["finish_reason"] as? String == "length")
+            #expect(server.script.now.submitted.map(\.scoresPrompt) == [true])
+        }
+    }
+
+    @Test("what is known of a prompt's tokens is held until it is sent, and so bounded")
+    func manyScoredTokens() async throws {
+        let server = try await TestServer(TestServer.model(context: 1 << 19))
+        let tokens = Array(repeating: "5", count: (1 << 18) + 1).joined(separator: ",")
+        for (fields, status) in [(#","logprobs":0"#, 400), ("", 200)] {
+            let reply = try await server.post(
+                "/v1/completions",
+                #"{"prompt":[\#(tokens)],"max_tokens":1,"echo":true\#(fields)}"#)
+            #expect(reply.status == status)
+            let error = try reply.json()["error"] as? [String: Any]
+            #expect(error?["param"] as? String == (status == 400 ? "prompt" : nil))
+        }
+        try await server.stop()
+    }
+
     @Test func completionLogprobs() async throws {
         try await served { server in
             let reply = try await server.post(
@@ -291,10 +339,26 @@ struct ProtocolTests {
                 #"vllm:e2e_request_latency_seconds_count{\#(labels)} 1"#,
                 #"vllm:request_queue_time_seconds_count{\#(labels)} 1"#,
                 #"vllm:request_params_max_tokens_bucket{\#(labels),le="4.0"} 1"#,
+                #"vllm:request_max_num_generation_tokens_sum{\#(labels)} 4.0"#,
                 #"vllm:num_requests_running{\#(labels)} 0.0"#,
                 #"vllm:kv_cache_usage_perc{\#(labels)} 0.0"#,
             ] {
                 #expect(text.contains(line + "\n"), "\(line)")
+            }
+            // What dashboards for vLLM look for.
+            for name in [
+                "num_requests_running", "num_requests_waiting", "kv_cache_usage_perc",
+                "cache_config_info", "prompt_tokens_total", "generation_tokens_total",
+                "request_success_total", "prefix_cache_queries_total", "prefix_cache_hits_total",
+                "num_preemptions_total", "time_to_first_token_seconds",
+                "inter_token_latency_seconds", "e2e_request_latency_seconds",
+                "request_queue_time_seconds", "request_prefill_time_seconds",
+                "request_decode_time_seconds", "request_inference_time_seconds",
+                "request_prompt_tokens", "request_generation_tokens", "request_params_n",
+                "request_params_max_tokens", "request_max_num_generation_tokens",
+                "iteration_tokens_total",
+            ] {
+                #expect(text.contains("# TYPE vllm:\(name) "), "\(name)")
             }
         }
     }

@@ -75,6 +75,15 @@ final class ScriptedEngine: TokenEngine {
         }
     }
 
+    /// The n-th token of a prompt has the logarithm −n.
+    private static func scores(of request: EngineRequest) -> [TokenLikelihood] {
+        guard request.scoresPrompt else { return [] }
+        return request.prompt.enumerated().dropFirst().map { index, token in
+            let entry = TokenLikelihood.Entry(token: token, logprob: -Double(index))
+            return TokenLikelihood(chosen: entry, top: [entry])
+        }
+    }
+
     func step() -> [EngineEvent] {
         if let ended {
             let gap = (ContinuousClock.now - ended).seconds
@@ -96,7 +105,16 @@ final class ScriptedEngine: TokenEngine {
                 events.append(.failed(requests[index].id, "\(Fault())"))
                 continue
             }
-            if requests[index].tokens == 0 { events.append(.started(requests[index].id)) }
+            if requests[index].tokens == 0 {
+                events.append(.started(requests[index].id))
+                events += Self.scores(of: requests[index].request).map {
+                    .likelihood(requests[index].id, $0)
+                }
+            }
+            if requests[index].request.maxTokens == 0 {
+                events.append(.finished(requests[index].id, .length, tokens: 0))
+                continue
+            }
             requests[index].tokens += 1
             let (id, request, tokens) = requests[index]
             if let top = request.sampling.logprobs {

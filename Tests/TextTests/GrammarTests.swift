@@ -203,33 +203,6 @@ struct GrammarTests {
         let last = constraint.allowedTokens()
         #expect(last.tokens == [TokenID(UInt8(ascii: "\""))])
     }
-
-    /// A vocabulary of 150,000 tokens, a string that is open: the slowest mask there is.
-    @Test("a mask of 150,000 tokens takes about a millisecond", .enabled(if: TestData.hasData))
-    func speed() throws {
-        let tokenizer = try TestData.tokenizer("qwen2")
-        let trie = TokenTrie(tokenizer)
-        #expect(trie.vocabularySize > 150_000)
-        let grammar = try Self.grammar(#"{"type": "string", "maxLength": 90000}"#)
-        var constraint = try GrammarConstraint(grammar, trie)
-        let clock = ContinuousClock()
-        let quote = try #require(tokenizer.id(of: "\""))
-        let letter = try #require(tokenizer.id(of: "a"))
-        constraint.advance(Int(quote))
-        var times: [Duration] = []
-        for _ in 0..<12 {
-            constraint.advance(Int(letter))
-            var count = 0
-            times.append(clock.measure { count = constraint.allowedTokens().count })
-            #expect(count > 100_000)
-        }
-        let best = try #require(times.min())
-        print(
-            "mask of \(trie.vocabularySize) tokens (\(trie.bytes.count) nodes) in an open string: \(best)"
-        )
-        // Ten times what it takes on one idle core: the machine may be busy.
-        #expect(best < .milliseconds(30))
-    }
 }
 
 /// Compiles what can be compiled; random schemas may be unsatisfiable.

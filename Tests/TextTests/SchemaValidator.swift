@@ -51,6 +51,10 @@ struct SchemaValidator {
         if let minimum = schema["minLength"]?.int, count < minimum { return false }
         if let maximum = schema["maxLength"]?.int, count > maximum { return false }
         guard let pattern = schema["pattern"]?.string else { return true }
+        return matches(text, pattern)
+    }
+
+    private func matches(_ text: String, _ pattern: String) -> Bool {
         guard let expression = try? NSRegularExpression(pattern: pattern) else { return false }
         return expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
     }
@@ -62,7 +66,12 @@ struct SchemaValidator {
         if let maximum = bound("maximum"), number > maximum { return false }
         if let minimum = bound("exclusiveMinimum"), number <= minimum { return false }
         if let maximum = bound("exclusiveMaximum"), number >= maximum { return false }
-        return true
+        guard let step = schema["multipleOf"]?.numberText.flatMap({ Decimal(string: $0) }),
+            let decimal = value.numberText.flatMap({ Decimal(string: $0) })
+        else { return true }
+        var (quotient, whole) = (decimal / step, Decimal())
+        NSDecimalRound(&whole, &quotient, 0, .plain)
+        return whole == quotient
     }
 
     private func isValid(array value: JSONValue, _ schema: JSONValue) -> Bool {
@@ -84,10 +93,15 @@ struct SchemaValidator {
             return false
         }
         let properties = schema["properties"].map { self.members($0) } ?? []
+        let patterns = schema["patternProperties"].map { self.members($0) } ?? []
         for (name, value) in members {
+            let matching = patterns.filter { matches(name, $0.name) }
+            if !matching.allSatisfy({ isValid(value, $0.value) }) { return false }
             if let property = properties.last(where: { same($0.name, name) }) {
                 if !isValid(value, property.value) { return false }
-            } else if let additional = schema["additionalProperties"], !isValid(value, additional) {
+            } else if matching.isEmpty, let additional = schema["additionalProperties"],
+                !isValid(value, additional)
+            {
                 return false
             }
         }

@@ -37,6 +37,8 @@ package final class HostRunner: StepRunner {
 
     package func features(of request: RequestID) -> Tensor? { features[request] }
 
+    package func scores(of request: RequestID) -> [TokenLogprobs] { prompts.scores(of: request) }
+
     package func logits(of step: Scheduler.Step) throws -> Tensor {
         try spill.transfer(for: step)
         features = [:]

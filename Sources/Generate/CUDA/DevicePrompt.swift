@@ -42,11 +42,12 @@ final class DevicePrompt {
     /// - Parameters:
     ///   - tapped: layers.
     ///   - take: gets what enters those, of each request's tokens, bfloat16 `[tokens, tapped · hidden]`.
-    /// - Returns: logits `[predictions, vocabulary]` of the items that predict, in their order.
+    /// - Returns: logits `[predictions, vocabulary]` of the items that predict, in their order, and of those whose prompts are
+    ///   scored how likely the tokens were.
     func logits(
         of items: [Scheduler.Item], tapping tapped: [Int] = [],
         _ take: (RequestID, Tensor) -> Void = { _, _ in }
-    ) throws -> Tensor {
+    ) throws -> (logits: Tensor, scores: [RequestID: [TokenLogprobs]]) {
         try withoutGradients {
             let chunk = PromptChunk(items, blockTokens: cache.blockTokens)
             let values = try Tensor(chunk.values, shape: [3, chunk.tokens])
@@ -79,20 +80,30 @@ final class DevicePrompt {
                 }
                 let (keys, values) = try remember(rows, block)
                 if isLast {
-                    guard !chunk.predictingRows.isEmpty else { break }
-                    try keep(chunk.predictingRows, of: &rows, spans: chunk.predictingSpans)
+                    guard !chunk.keptRows.isEmpty else { break }
+                    try keep(chunk.keptRows, of: &rows, spans: chunk.keptSpans)
                 }
                 rows.addend = try attend(
                     rows, block, .init(chunk: chunk, keys: keys, values: values, blocks: blocks))
                 try normalize(&rows, block.feedForwardNorm)
                 rows.addend = try feedForward(rows.normalized, block)
             }
-            guard !chunk.predictingRows.isEmpty else {
-                return try Tensor.zeros(
-                    [0, model.configuration.vocabularySize], .bfloat16, on: model.device)
-            }
+            let none = try Tensor.zeros(
+                [0, model.configuration.vocabularySize], .bfloat16, on: model.device)
+            guard !chunk.keptRows.isEmpty else { return (none, [:]) }
             try normalize(&rows, model.ends.norm)
-            return try model.ends.project(rows.normalized)
+            guard chunk.predictingRows.count < chunk.keptRows.count else {
+                return (try model.ends.project(rows.normalized), [:])
+            }
+            func these(_ places: [Int]) throws -> Tensor {
+                try rows.normalized.selecting(
+                    Tensor(places, shape: [places.count]).uploaded(to: model.device), along: 0)
+            }
+            return (
+                chunk.predictingRows.isEmpty
+                    ? none : try model.ends.project(these(chunk.predictingRows)),
+                try PromptScores(model.ends).scores(of: items, these(chunk.scoredRows))
+            )
         }
     }
 

@@ -17,6 +17,7 @@ package final class DeviceRunner: StepRunner {
     /// What enters the layers that a draft model reads.
     private let taps: DeviceModel.Taps?
     private var features: [RequestID: Tensor] = [:]
+    private var scores: [RequestID: [TokenLogprobs]] = [:]
     /// float32, of all positions that the cache has room for, `[positions · headDim / 2]`.
     private let cosines: [Float]
     private let sines: [Float]
@@ -76,9 +77,11 @@ package final class DeviceRunner: StepRunner {
 
     package func features(of request: RequestID) -> Tensor? { features[request] }
 
+    package func scores(of request: RequestID) -> [TokenLogprobs] { scores[request] ?? [] }
+
     package func logits(of step: Scheduler.Step) throws -> Tensor {
         try spill.transfer(for: step)
-        features = [:]
+        (features, scores) = ([:], [:])
         let vocabulary = device.model.configuration.vocabularySize
         func rows(_ values: Tensor) throws -> [Tensor] {
             try (0..<values.shape[0]).map { try values.narrowed(0, $0..<$0 + 1) }
@@ -91,9 +94,11 @@ package final class DeviceRunner: StepRunner {
         }
         let found = try step.rows(
             read: {
-                try rows(
-                    prompts.logits(of: $0, tapping: taps?.layers ?? []) { features[$0] = $1 }
-                        .converted(to: .float32))
+                let found = try prompts.logits(of: $0, tapping: taps?.layers ?? []) {
+                    features[$0] = $1
+                }
+                scores = found.scores
+                return try rows(found.logits.converted(to: .float32))
             },
             decode: { items in
                 let most = device.maxColumns / rowsEach(items)

@@ -22,10 +22,13 @@ struct PromptChunk {
     let pieces: [Piece]
     /// Of all rows.
     let spans: [Span]
-    /// Of the rows behind which logits are wanted, when only they are left.
-    let predictingSpans: [Span]
-    /// The same rows among all.
+    /// Rows that are computed to the end: those behind which logits are wanted, and all of a piece that is scored.
+    let keptRows: [Int]
+    /// Of the same rows, when only they are left.
+    let keptSpans: [Span]
+    /// Among them: those behind which logits are wanted, and those that say how likely the tokens behind them were.
     let predictingRows: [Int]
+    let scoredRows: [Int]
     /// Tokens, their positions and their slots in the cache, `[3 · tokens]`.
     let values: [Int32]
 
@@ -34,7 +37,8 @@ struct PromptChunk {
         pieces = items.map {
             Piece(start: $0.start, count: $0.tokens.count, blocks: $0.blocks)
         }
-        var (spans, predictingSpans, predictingRows) = ([Span](), [Span](), [Int]())
+        var (spans, keptSpans, keptRows) = ([Span](), [Span](), [Int]())
+        var (predictingRows, scoredRows) = ([Int](), [Int]())
         var (tokens, positions, slots) = ([Int32](), [Int32](), [Int32]())
         for (index, item) in items.enumerated() {
             spans.append(Span(piece: index, rows: tokens.count..<tokens.count + item.tokens.count))
@@ -45,13 +49,16 @@ struct PromptChunk {
                     Int32(
                         item.blocks[position / blockTokens] * blockTokens + position % blockTokens))
             }
-            guard item.predicts else { continue }
-            let row = predictingRows.count
-            predictingSpans.append(Span(piece: index, rows: row..<row + 1))
-            predictingRows.append(tokens.count - 1)
+            let (row, isScored) = (keptRows.count, item.scoring != nil)
+            guard item.predicts || isScored else { continue }
+            // A span is of a piece's last tokens, so that a piece that is scored is kept as it is.
+            keptRows += tokens.count - (isScored ? item.tokens.count : 1)..<tokens.count
+            keptSpans.append(Span(piece: index, rows: row..<keptRows.count))
+            scoredRows += item.scoredRows.map { row + $0 }
+            if item.predicts { predictingRows.append(keptRows.count - 1) }
         }
-        (self.spans, self.predictingSpans, self.predictingRows) =
-            (spans, predictingSpans, predictingRows)
+        (self.spans, self.keptSpans, self.keptRows) = (spans, keptSpans, keptRows)
+        (self.predictingRows, self.scoredRows) = (predictingRows, scoredRows)
         values = tokens + positions + slots
     }
 

@@ -20,7 +20,8 @@ package final class Engine {
         case guessed(RequestID)
         /// Text that is certain to be part of the answer, and the tokens that it has so far.
         case text(RequestID, String, tokens: Int)
-        /// Of the next token, where log-probabilities were asked for; its text may come with a later event.
+        /// Of the next token, where log-probabilities were asked for; its text may come with a later event. Where they were
+        /// asked for of the prompt, its tokens come first, from the second on.
         case logprobs(RequestID, TokenLogprobs)
         case finished(RequestID, Generator.Result)
         /// It ended without an answer; others are not concerned.
@@ -32,6 +33,8 @@ package final class Engine {
         var decoder: StreamingDecoder
         var scanner: StopScanner
         let endTokens: Set<Int>
+        /// Nothing is to follow: all that was asked for is how likely the prompt was.
+        let isEmpty: Bool
         var isStarted = false
         var tokens: [Int] = []
         var text = ""
@@ -117,8 +120,12 @@ package final class Engine {
     /// Accepts a request.
     /// - Parameters:
     ///   - prompt: token ids.
-    ///   - options: for a token at least.
-    package func submit(_ prompt: [Int], _ options: Generator.Options) throws -> RequestID {
+    ///   - options: for a token at least, or for none where the prompt is scored.
+    ///   - top: how likely the prompt's tokens were is told, and so many of the likeliest beside each; `nil`: it is not.
+    package func submit(
+        _ prompt: [Int], _ options: Generator.Options, scoring top: Int? = nil
+    ) throws -> RequestID {
+        precondition(options.maxTokens > 0 || top != nil, "checked by who takes requests")
         try Self.check(prompt, configuration)
         let endTokens = options.stopTokens.union(
             options.endsAtEndOfText ? configuration.endTokens : [])
@@ -128,12 +135,13 @@ package final class Engine {
         let id = RequestID(lastID + 1)
         try scheduler.add(
             id, prompt: prompt.map(Int32.init),
-            generated: min(options.maxTokens, configuration.maxPositions - prompt.count))
+            generated: min(max(1, options.maxTokens), configuration.maxPositions - prompt.count),
+            scoring: top)
         lastID += 1
         answers[id] = Answer(
             sampler: sampler, decoder: StreamingDecoder(tokenizer),
             scanner: StopScanner(options.stops),
-            endTokens: endTokens)
+            endTokens: endTokens, isEmpty: options.maxTokens == 0)
         return id
     }
 
@@ -168,6 +176,13 @@ package final class Engine {
             return events + step.items.map { fail($0.request, error) }
         }
         let computed = ContinuousClock.now
+        for item in step.items where item.scoring != nil && answers[item.request] != nil {
+            do {
+                events += try scores(of: item)
+            } catch {
+                events.append(fail(item.request, error))
+            }
+        }
         var predicted: [RequestID: [Int32]] = [:]
         for item in step.items where item.predicts && answers[item.request] != nil {
             guard let predictions = predictions[item.request] else { continue }
@@ -188,6 +203,10 @@ package final class Engine {
         _ predicted: inout [RequestID: [Int32]], _ events: inout [Event]
     ) throws {
         let (id, draft) = (item.request, Array(item.draft))
+        if answers[id]?.isEmpty == true {
+            events += finish(id, .length)
+            return
+        }
         defer {
             if !draft.isEmpty {
                 let accepted = zip(draft, predicted[id] ?? []).prefix { $0 == $1 }.count
@@ -214,6 +233,16 @@ package final class Engine {
             }
             guard row < draft.count, draft[row] == token else { return }
         }
+    }
+
+    /// How likely tokens of a prompt were.
+    private func scores(of item: Scheduler.Item) throws -> [Event] {
+        let scores = runner.scores(of: item.request)
+        precondition(
+            scores.map(\.chosen.token) == item.scoring?.targets.map(Int.init),
+            "a runner scores what it is asked to")
+        guard scores.allSatisfy(\.isFinite) else { throw GenerateError.notFinite }
+        return scores.map { .logprobs(item.request, $0) }
     }
 
     /// What is said of the next tokens of each request whose next token is wanted.

@@ -14,6 +14,16 @@ extension Scheduler {
         package init() {}
     }
 
+    /// Tokens of a prompt whose probabilities are wanted.
+    package struct Scoring: Hashable, Sendable {
+        /// The item's first row that says of one.
+        package let first: Int
+        /// What stands behind the rows from there on, one behind each.
+        package let targets: [Int32]
+        /// Likeliest tokens that are listed beside each.
+        package let top: Int
+    }
+
     /// What a step computes for one request.
     package struct Item: Hashable, Sendable {
         package let request: RequestID
@@ -27,21 +37,28 @@ extension Scheduler {
         /// How many of the tokens, the last ones, are a draft: what is predicted behind the token before them and behind
         /// each of them says how far they are right.
         package let drafted: Int
+        /// How likely tokens of the prompt were is wanted too; `nil` where it is of none.
+        package let scoring: Scoring?
 
         package init(
             request: RequestID, tokens: [Int32], start: Int, blocks: [BlockPool.Block],
-            predicts: Bool, drafted: Int = 0
+            predicts: Bool, drafted: Int = 0, scoring: Scoring? = nil
         ) {
             (self.request, self.tokens, self.start) = (request, tokens, start)
             (self.blocks, self.predicts, self.drafted) = (blocks, predicts, drafted)
+            self.scoring = scoring
         }
 
         package var end: Int { start + tokens.count }
         /// Tokens, the last ones, behind which predictions are wanted.
         package var predictedRows: Int { predicts ? drafted + 1 : 0 }
         /// Whether it is one token that decodes, and perhaps its draft: no piece of a prompt.
-        package var decodes: Bool { tokens.count == drafted + 1 }
+        package var decodes: Bool { tokens.count == drafted + 1 && scoring == nil }
         package var draft: ArraySlice<Int32> { tokens.suffix(drafted) }
+        /// Tokens that say how likely those behind them were.
+        package var scoredRows: Range<Int> {
+            scoring.map { $0.first..<$0.first + $0.targets.count } ?? 0..<0
+        }
     }
 
     /// A block of the cache, and the place on the host that holds its copy.

@@ -22,6 +22,12 @@ package struct Scheduler {
         /// Those whose states are in the blocks.
         var computed = 0
         var blocks: [BlockPool.Block] = []
+        /// Tokens of its prompt, from the first, whose probabilities are wanted: all or none.
+        let scorable: Int
+        /// Likeliest tokens that are listed beside each.
+        let top: Int
+        /// Positions behind which everything that is wanted was computed.
+        var scored = 0
         /// Of the computed ones, those that the pool was told of.
         var remembered = 0
         /// While it waits: places on the host, and tokens whose states they hold.
@@ -29,6 +35,15 @@ package struct Scheduler {
         var spilledTokens = 0
 
         var remaining: Int { tokens.count - computed }
+        /// Tokens whose states may be taken from elsewhere: its last must be computed for its prediction, known or not,
+        /// and those of a prompt once for the probabilities of what stands behind them.
+        var reusable: Int { isScored ? tokens.count - 1 : scored }
+        var isScored: Bool { scored >= scorable - 1 }
+
+        init(id: RequestID, tokens: [Int32], limit: Int, scoring top: Int?) {
+            (self.id, self.tokens, self.limit) = (id, tokens, limit)
+            (scorable, self.top) = (top == nil ? 0 : tokens.count, top ?? 0)
+        }
     }
 
     package let limits: Limits
@@ -68,8 +83,9 @@ package struct Scheduler {
     /// - Parameters:
     ///   - prompt: not empty.
     ///   - generated: tokens to add to it at most.
+    ///   - top: how likely the prompt's tokens were is wanted, and so many of the likeliest beside each; `nil`: it is not.
     package mutating func add(
-        _ id: RequestID, prompt: [Int32], generated: Int
+        _ id: RequestID, prompt: [Int32], generated: Int, scoring top: Int? = nil
     ) throws(SchedulerError) {
         precondition(!prompt.isEmpty && generated > 0, "checked by who takes requests")
         guard !waiting.contains(where: { $0.id == id }), !running.contains(where: { $0.id == id })
@@ -82,7 +98,8 @@ package struct Scheduler {
                 blockTokens: pool.blockTokens)
         }
         guard waiting.count < limits.waiting else { throw .full(limits.waiting) }
-        waiting.append(Request(id: id, tokens: prompt, limit: prompt.count + generated))
+        waiting.append(
+            Request(id: id, tokens: prompt, limit: prompt.count + generated, scoring: top))
     }
 
     /// Ends a request, whatever it is doing; its blocks are free for the next step. No fault if it is not there.
@@ -151,6 +168,7 @@ package struct Scheduler {
             running[index].tokens += tokens
             // States of drafted tokens that were wrong are written again.
             running[index].computed = item.end - item.drafted + max(0, tokens.count - 1)
+            running[index].scored = max(running[index].scored, item.end)
             rememberBlocks(of: index)
             guard !tokens.isEmpty else { continue }
             precondition(
@@ -280,8 +298,7 @@ package struct Scheduler {
     /// Lets the first of those that wait in, if the blocks of its next piece are there.
     private mutating func admit(_ budget: Int, isAlone: Bool) -> RequestID? {
         var request = waiting[0]
-        // Its last token must be computed for its prediction, known or not.
-        request.blocks = pool.reuse(request.tokens, limit: request.tokens.count - 1)
+        request.blocks = pool.reuse(request.tokens, limit: request.reusable)
         let found = request.blocks.count
         request.remembered = found * pool.blockTokens
         request.computed = max(request.remembered, request.spilledTokens)
@@ -292,7 +309,7 @@ package struct Scheduler {
             pool.release(request.blocks)
             return nil
         }
-        counts.cacheQueries += request.tokens.count
+        counts.cacheQueries += request.isScored ? request.tokens.count : request.scored
         counts.cacheHits += request.remembered
         waiting.removeFirst()
         running.append(request)
@@ -320,11 +337,18 @@ package struct Scheduler {
     private func schedule(_ id: RequestID, _ count: Int, into items: inout [Item]) {
         guard let request = running.first(where: { $0.id == id }) else { return }
         let end = request.computed + count
+        let first = max(request.computed, request.scored)
+        let targets = request.tokens.prefix(min(end + 1, request.scorable)).dropFirst(first + 1)
         items.append(
             Item(
                 request: id, tokens: Array(request.tokens[request.computed..<end]),
                 start: request.computed, blocks: Array(request.blocks.prefix(blocks(for: end))),
-                predicts: end == request.tokens.count))
+                predicts: end == request.tokens.count,
+                scoring: targets.isEmpty
+                    ? nil
+                    : Scoring(
+                        first: first - request.computed, targets: Array(targets), top: request.top)
+            ))
     }
 
     private mutating func rememberBlocks(of index: Int) {

@@ -17,6 +17,9 @@ package protocol StepRunner: AnyObject {
     /// layers that the runner was asked to look at, one beside the other, `[tokens, layers · hidden]`.
     func features(of request: RequestID) throws -> Tensor?
 
+    /// How likely the prompt's tokens were that the step that was computed last was asked about, in their order.
+    func scores(of request: RequestID) -> [TokenLogprobs]
+
     /// What is said of the token behind each row that predicts, in their order.
     /// - Parameter choices: how each is chosen; logits are wanted where that is `nil`, and may come where it is not.
     func predictions(of step: Scheduler.Step, _ choices: [TokenChoice?]) throws -> [Prediction]
@@ -78,6 +81,7 @@ package final class ModelRunner: StepRunner {
     /// Layers whose inputs a draft model reads.
     private let tapped: [Int]
     private var features: [RequestID: Tensor] = [:]
+    private var scores: [RequestID: [TokenLogprobs]] = [:]
 
     package convenience init(
         _ model: CausalLanguageModel, blocks: Int, blockTokens: Int = 64,
@@ -108,12 +112,13 @@ package final class ModelRunner: StepRunner {
             let batch = try model.batch(
                 step.items.map { .init(tokens: $0.tokens, start: $0.start, blocks: $0.blocks) },
                 cache)
-            var (places, offset) = ([Int](), 0)
+            var (places, scored, offset) = ([Int](), [Int](), 0)
             for item in step.items {
+                scored += item.scoredRows.map { offset + $0 }
                 offset += item.tokens.count
                 places += offset - item.predictedRows..<offset
             }
-            let found = try model.hiddenStates(batch, at: places, tapping: tapped)
+            let found = try model.hiddenStates(batch, at: places + scored, tapping: tapped)
             features = [:]
             if let tapped = found.tapped {
                 var offset = 0
@@ -123,11 +128,16 @@ package final class ModelRunner: StepRunner {
                     offset += item.tokens.count
                 }
             }
-            return try model.ends.project(found.states)
+            scores = try PromptScores(model.ends).scores(
+                of: step.items, found.states.narrowed(0, places.count..<places.count + scored.count)
+            )
+            return try model.ends.project(found.states.narrowed(0, 0..<places.count))
         }
     }
 
     package func features(of request: RequestID) -> Tensor? { features[request] }
+
+    package func scores(of request: RequestID) -> [TokenLogprobs] { scores[request] ?? [] }
 }
 
 extension SpillMemory {

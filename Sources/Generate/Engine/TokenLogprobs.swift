@@ -12,6 +12,8 @@ package struct TokenLogprobs: Sendable, Equatable {
     /// Likeliest first.
     package let top: [Entry]
 
+    init(chosen: Entry, top: [Entry]) { (self.chosen, self.top) = (chosen, top) }
+
     /// - Parameters:
     ///   - logits: one per token of the vocabulary, finite.
     ///   - count: of the likeliest tokens that are listed.

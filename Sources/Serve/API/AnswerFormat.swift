@@ -88,6 +88,11 @@ struct AnswerHead: Sendable {
         let bytes = TokenID(exactly: id).flatMap(model.tokenizer.bytes(of:)) ?? []
         return (String(decoding: bytes, as: UTF8.self), bytes)
     }
+
+    /// Characters that begin in a token's text: a character of several tokens is counted with the first.
+    func characters(of id: Int) -> Int {
+        token(id).bytes.count { $0 & 0xC0 != 0x80 }
+    }
 }
 
 extension ByteBuffer {

@@ -6,7 +6,8 @@ struct CompletionFormat: AnswerFormat {
     private let prefix: ByteBuffer
     /// Of each choice.
     private var tokens: [Int]
-    private var isEchoed: [Bool]
+    private var isBegun: [Bool]
+    /// Of each choice's next token, in characters of its text.
     private var offsets: [Int]
 
     init(_ head: AnswerHead) {
@@ -14,8 +15,8 @@ struct CompletionFormat: AnswerFormat {
         let count = head.request.choices.count
         prefix = head.fields(object: "text_completion")
         tokens = Array(repeating: 0, count: count)
-        offsets = tokens
-        isEchoed = Array(repeating: head.request.echoes.isEmpty, count: count)
+        isBegun = Array(repeating: false, count: count)
+        offsets = (0..<count).map { Self.firstOffset(of: $0, head) }
     }
 
     mutating func open(into buffer: inout ByteBuffer) {}
@@ -25,14 +26,11 @@ struct CompletionFormat: AnswerFormat {
         buffer.writeStaticString(ByteBuffer.eventStart)
         buffer.writeImmutableBuffer(prefix)
         buffer.writeStaticString(",\"choices\":[")
-        var text = piece.text
-        if !isEchoed[piece.choice] {
-            isEchoed[piece.choice] = true
-            text = head.request.echoes[piece.choice] + text
-        }
+        let isFirst = !isBegun[piece.choice]
+        isBegun[piece.choice] = true
         write(
-            piece.choice, text, piece.likelihoods, offset: &offsets[piece.choice], piece.end,
-            into: &buffer)
+            piece.choice, isFirst: isFirst, piece.text, piece.likelihoods,
+            offset: &offsets[piece.choice], piece.end, into: &buffer)
         buffer.writeStaticString("]}")
         buffer.writeStaticString(ByteBuffer.eventEnd)
     }
@@ -43,41 +41,69 @@ struct CompletionFormat: AnswerFormat {
 
     func whole(_ answers: [Answer], into buffer: inout ByteBuffer) {
         head.writeWhole(answers, behind: prefix, into: &buffer) { buffer, index, answer in
-            let echo = head.request.echoes.isEmpty ? "" : head.request.echoes[index]
-            var offset = 0
+            var offset = Self.firstOffset(of: index, head)
             write(
-                index, echo + answer.text, answer.likelihoods, offset: &offset, answer.end,
+                index, isFirst: true, answer.text, answer.likelihoods, offset: &offset, answer.end,
                 into: &buffer)
         }
     }
 
+    /// Where a choice's first token begins: before its text, where tokens of the prompt stand for no characters that the
+    /// client sent (one that marks the beginning, a blank that the tokenizer puts first).
+    private static func firstOffset(of index: Int, _ head: AnswerHead) -> Int {
+        let choice = head.request.choices[index]
+        guard choice.scoresPrompt else { return 0 }
+        let characters = choice.prompt.reduce(0) { $0 + head.characters(of: $1) }
+        return min(0, head.request.echoes[index].unicodeScalars.count - characters)
+    }
+
+    /// - Parameter isFirst: it is the first that is written of the choice: what is echoed stands before it.
     private func write(
-        _ index: Int, _ text: String, _ likelihoods: [TokenLikelihood], offset: inout Int,
-        _ end: FinishReason?, into buffer: inout ByteBuffer
+        _ index: Int, isFirst: Bool, _ text: String, _ likelihoods: [TokenLikelihood],
+        offset: inout Int, _ end: FinishReason?, into buffer: inout ByteBuffer
     ) {
+        let choice = head.request.choices[index]
+        let hasEcho = isFirst && !head.request.echoes.isEmpty
         buffer.writeString("{\"index\":\(index),\"text\":")
-        buffer.writeJSON(text)
+        buffer.writeJSON(hasEcho ? head.request.echoes[index] + text : text)
         buffer.writeStaticString(",\"logprobs\":")
-        if head.request.choices[index].sampling.logprobs == nil {
+        if choice.sampling.logprobs == nil {
             buffer.writeStaticString("null")
         } else {
-            write(likelihoods, offset: &offset, into: &buffer)
+            write(
+                (hasEcho ? [Row(token: choice.prompt[0], likelihood: nil)] : [])
+                    + likelihoods.map { Row(token: $0.chosen.token, likelihood: $0) },
+                offset: &offset, into: &buffer)
         }
         buffer.writeStaticString(",\"finish_reason\":")
         buffer.writeJSON(end?.rawValue)
         buffer.writeStaticString("}")
     }
 
+    /// A token, and how likely it was; nothing is said of a prompt's first.
+    private struct Row {
+        let token: Int
+        let likelihood: TokenLikelihood?
+    }
+
     /// - Parameter offset: of the next token, in characters of the answer.
-    private func write(
-        _ likelihoods: [TokenLikelihood], offset: inout Int, into buffer: inout ByteBuffer
-    ) {
+    private func write(_ rows: [Row], offset: inout Int, into buffer: inout ByteBuffer) {
         buffer.writeStaticString("{\"tokens\":")
-        buffer.writeJSON(likelihoods) { $0.writeJSON(head.token($1.chosen.token).text) }
+        buffer.writeJSON(rows) { $0.writeJSON(head.token($1.token).text) }
         buffer.writeStaticString(",\"token_logprobs\":")
-        buffer.writeJSON(likelihoods) { $0.writeJSON($1.chosen.logprob) }
+        buffer.writeJSON(rows) { buffer, row in
+            if let likelihood = row.likelihood {
+                buffer.writeJSON(likelihood.chosen.logprob)
+            } else {
+                buffer.writeStaticString("null")
+            }
+        }
         buffer.writeStaticString(",\"top_logprobs\":")
-        buffer.writeJSON(likelihoods) { buffer, likelihood in
+        buffer.writeJSON(rows) { buffer, row in
+            guard let likelihood = row.likelihood else {
+                buffer.writeStaticString("null")
+                return
+            }
             buffer.writeStaticString("{")
             // Two tokens may look alike as text; the likelier one is told.
             var seen: Set<String> = []
@@ -92,9 +118,9 @@ struct CompletionFormat: AnswerFormat {
             buffer.writeStaticString("}")
         }
         buffer.writeStaticString(",\"text_offset\":")
-        buffer.writeJSON(likelihoods) { buffer, likelihood in
-            buffer.writeJSON(offset)
-            offset += head.token(likelihood.chosen.token).text.unicodeScalars.count
+        buffer.writeJSON(rows) { buffer, row in
+            buffer.writeJSON(max(0, offset))
+            offset += head.characters(of: row.token)
         }
         buffer.writeStaticString("}")
     }

@@ -3,6 +3,8 @@ import Text
 extension GenerationRequest {
     /// Prompts of one request.
     static let mostPrompts = 128
+    /// Tokens of all prompts of a request whose probabilities are wanted: what is known of them is held until it is sent.
+    static let mostScoredTokens = 1 << 18
 
     /// Reads the body of /v1/completions.
     static func completion(
@@ -22,14 +24,18 @@ extension GenerationRequest {
         guard maxTokens > 0 || echoes else {
             throw .invalid("`max_tokens` must be 1 or more.", param: "max_tokens")
         }
-        if echoes, common.template.sampling.logprobs != nil {
-            throw .invalid(
-                "`echo` with `logprobs` is not supported: a prompt's probabilities are not computed.",
-                param: "logprobs")
-        }
+        common.template.scoresPrompt = echoes && common.template.sampling.logprobs != nil
         var request = try GenerationRequest(
             prompts: prompts.map(\.tokens), template: common.template, maxTokens: maxTokens,
             fields: common, model: model, param: "prompt")
+        if common.template.scoresPrompt {
+            let tokens = request.choices.reduce(0) { $0 + $1.prompt.count }
+            guard tokens <= mostScoredTokens else {
+                throw .invalid(
+                    "`echo` with `logprobs` is of \(mostScoredTokens) tokens at most; these prompts have \(tokens).",
+                    param: "prompt")
+            }
+        }
         if echoes {
             request.echoes = prompts.flatMap {
                 Array(repeating: $0.text(model), count: common.choices)

@@ -24,7 +24,10 @@ package struct EngineRequest: Sendable {
     /// Token ids, of the vocabulary, and fewer than the context has.
     package var prompt: [Int]
     package var sampling = SamplingParameters()
+    /// 0 only where the prompt is scored.
     package var maxTokens: Int
+    /// Whether how likely the prompt's tokens were is reported too, from the second on.
+    package var scoresPrompt = false
     package var stops: [String] = []
     package var stopTokens: Set<Int> = []
     package var ignoresEnd = false
@@ -63,6 +66,7 @@ package enum EngineEvent: Sendable {
     case started(Int)
     /// Text that is certain, and the tokens that the answer has so far.
     case text(Int, String, tokens: Int)
+    /// Of the tokens one after the other; where the prompt is scored, of its tokens first.
     case likelihood(Int, TokenLikelihood)
     case finished(Int, FinishReason, tokens: Int)
     case failed(Int, String)

@@ -31,7 +31,9 @@ struct GenerationHandler: Sendable {
         }
         var format = format(wanted, at: route)
         // Nothing to generate: the prompt is the answer.
-        if wanted.choices[0].maxTokens == 0 { return echo(wanted, &format) }
+        if wanted.choices[0].maxTokens == 0, !wanted.choices[0].scoresPrompt {
+            return echo(wanted, &format)
+        }
         let generation = Generation(
             wanted, responder.service, responder.metrics,
             timeline: RequestTimeline(choices: wanted.choices.count), permits: permits)

@@ -9,7 +9,8 @@ package final class Metrics: Sendable {
 
     package enum Series: Int, Sendable, CaseIterable {
         case timeToFirstToken, interTokenLatency, endToEnd, queueTime, prefillTime, decodeTime,
-            inferenceTime, promptTokens, generationTokens, choices, maxTokens, iterationTokens
+            inferenceTime, promptTokens, generationTokens, longestAnswer, choices, maxTokens,
+            iterationTokens
 
         var name: String {
             switch self {
@@ -22,6 +23,7 @@ package final class Metrics: Sendable {
             case .inferenceTime: "request_inference_time_seconds"
             case .promptTokens: "request_prompt_tokens"
             case .generationTokens: "request_generation_tokens"
+            case .longestAnswer: "request_max_num_generation_tokens"
             case .choices: "request_params_n"
             case .maxTokens: "request_params_max_tokens"
             case .iterationTokens: "iteration_tokens_total"
@@ -39,6 +41,7 @@ package final class Metrics: Sendable {
             case .inferenceTime: "Time from the first step to the last token."
             case .promptTokens: "Tokens of a request's prompt."
             case .generationTokens: "Tokens of an answer."
+            case .longestAnswer: "Tokens of the longest of a request's answers."
             case .choices: "Answers that a request asks for."
             case .maxTokens: "Tokens that a request allows an answer."
             case .iterationTokens: "Tokens of one step of the engine."
@@ -63,7 +66,7 @@ package final class Metrics: Sendable {
                     960, 1920, 7680,
                 ]
             case .choices: [1, 2, 5, 10, 20]
-            case .promptTokens, .generationTokens, .maxTokens, .iterationTokens:
+            case .promptTokens, .generationTokens, .longestAnswer, .maxTokens, .iterationTokens:
                 (0...17).map { Double(1 << $0) }
             }
         }

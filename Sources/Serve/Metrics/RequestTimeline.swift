@@ -56,7 +56,9 @@ package final class RequestTimeline: Sendable {
     /// Tells the histograms of what is only known at the end.
     func finish(_ metrics: Metrics) {
         metrics.observe(.endToEnd, (.now - arrival).seconds)
-        for choice in choices.withLock({ $0 }) {
+        let choices = choices.withLock { $0 }
+        metrics.observe(.longestAnswer, Double(choices.map(\.tokens).max() ?? 0))
+        for choice in choices {
             metrics.observe(.generationTokens, Double(choice.tokens))
             guard let first = choice.first, let last = choice.last else { continue }
             metrics.observe(.decodeTime, (last - first).seconds)

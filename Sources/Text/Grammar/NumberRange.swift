@@ -22,6 +22,16 @@ struct NumberRange {
         }
     }
 
+    /// The lowest and the highest integer that, divided by `scale`, are numbers of the range that have no more digits than
+    /// may be.
+    func scaled(by scale: Int) -> (low: Int, high: Int) {
+        let most = (Self.limit - 1) / scale
+        return (
+            max(low, -most) * scale + (excludesLow ? 1 : 0),
+            min(high, most) * scale - (excludesHigh ? 1 : 0)
+        )
+    }
+
     /// The integers of the range; nil if there are none.
     func integers(_ grammar: inout Grammar, _ next: Grammar.State) -> Grammar.State? {
         let low = excludesLow ? self.low + 1 : self.low

@@ -16,6 +16,17 @@ struct PatternAutomaton {
         states = building.states
     }
 
+    /// - Parameter text: a regular expression.
+    init(
+        reading text: String, _ reading: PatternParser.Reading = .narrowest
+    ) throws(SchemaFault) {
+        guard text.utf8.count <= SchemaLimits.patternBytes else {
+            throw .limit("more than \(SchemaLimits.patternBytes) bytes")
+        }
+        var parser = PatternParser(text, reading)
+        try self.init(try parser.parse())
+    }
+
     private struct Building {
         var states: [State] = [State()]
 
@@ -55,6 +66,72 @@ struct PatternAutomaton {
                 return state
             }
         }
+    }
+
+    // MARK: Running it
+
+    /// The sets of characters that it tells apart.
+    var sets: Set<Pattern.CharacterSet> { Set(states.flatMap { $0.steps.map(\.set) }) }
+
+    /// The states that a text can be in before its first character.
+    var first: Set<Int> { closed([start]) }
+
+    /// The states behind a character.
+    func step(_ reached: Set<Int>, _ character: UInt32) -> Set<Int> {
+        var next: Set<Int> = []
+        for state in reached {
+            for step in states[state].steps where step.set.contains(character) {
+                next.insert(step.target)
+            }
+        }
+        return closed(next)
+    }
+
+    /// Whether a text that has led to these states matches.
+    func matches(_ reached: Set<Int>) -> Bool { reached.contains(end) }
+
+    func matches(_ text: String) -> Bool {
+        matches(text.unicodeScalars.reduce(first) { step($0, $1.value) })
+    }
+
+    /// What `matches` may take, as effort is counted.
+    func effort(of text: String) -> Int { (1 + text.unicodeScalars.count) * stateCount }
+
+    private var stateCount: Int { states.count }
+
+    private func closed(_ reached: Set<Int>) -> Set<Int> {
+        var (all, open) = (reached, Array(reached))
+        while let state = open.popLast() {
+            for target in states[state].jumps where all.insert(target).inserted {
+                open.append(target)
+            }
+        }
+        return all
+    }
+
+    /// Whether no text matches both; `false` as well where that takes longer to say than there is effort left.
+    func isDisjoint(from other: PatternAutomaton, effort: inout Int) -> Bool {
+        effort -= stateCount + other.stateCount
+        var seen: Set<Int> = []
+        var open: [(mine: Int, its: Int)] = []
+        func add(_ mine: Int, _ its: Int) {
+            if seen.insert(mine * other.states.count + its).inserted { open.append((mine, its)) }
+        }
+        add(start, other.start)
+        while let (mine, its) = open.popLast() {
+            if mine == end, its == other.end { return false }
+            effort -= 1
+            if effort < 0 { return false }
+            for target in states[mine].jumps { add(target, its) }
+            for target in other.states[its].jumps { add(mine, target) }
+            for step in states[mine].steps {
+                for otherStep in other.states[its].steps {
+                    effort -= 1 + (step.set.ranges.count + otherStep.set.ranges.count) / 8
+                    if step.set.overlaps(otherStep.set) { add(step.target, otherStep.target) }
+                }
+            }
+        }
+        return true
     }
 
     /// Adds the strings (without the opening quote) that match, of so many characters.

@@ -15,6 +15,32 @@ indirect enum Pattern {
         static let digits = CharacterSet([0x30...0x39])
         static let words = CharacterSet([0x30...0x39, 0x41...0x5A, 0x5F...0x5F, 0x61...0x7A])
         static let spaces = CharacterSet([0x09...0x0D, 0x20...0x20])
+        /// What some reading takes for a digit, a character of a word or a space.
+        static let anyDigits = digits.union(matching { $0.generalCategory == .decimalNumber })
+        static let anyWords = words.union(
+            matching {
+                switch $0.generalCategory {
+                case .decimalNumber, .letterNumber, .otherNumber, .connectorPunctuation,
+                    .nonspacingMark, .spacingMark, .enclosingMark:
+                    true
+                default: $0.isAlphabetic || $0.isJoinControl
+                }
+            })
+        static let anySpaces = CharacterSet([
+            0x09...0x0D, 0x1C...0x20, 0x180E...0x180E, 0xFEFF...0xFEFF,
+        ]).union(matching(\.isWhitespace))
+
+        private static func matching(
+            _ condition: (Unicode.Scalar.Properties) -> Bool
+        ) -> CharacterSet {
+            CharacterSet(
+                (0x80...UInt32(0x10FFFF)).compactMap { value in
+                    guard let scalar = Unicode.Scalar(value), condition(scalar.properties) else {
+                        return nil
+                    }
+                    return value...value
+                })
+        }
         static let lineBreaks = CharacterSet([0x0A...0x0A, 0x0D...0x0D, 0x2028...0x2029])
 
         init(_ ranges: [ClosedRange<UInt32>]) {
@@ -44,17 +70,46 @@ indirect enum Pattern {
         }
 
         func union(_ other: CharacterSet) -> CharacterSet { CharacterSet(ranges + other.ranges) }
+
+        func contains(_ value: UInt32) -> Bool {
+            var (low, high) = (0, ranges.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if ranges[middle].upperBound < value { low = middle + 1 } else { high = middle }
+            }
+            return low < ranges.count && ranges[low].lowerBound <= value
+        }
+
+        func overlaps(_ other: CharacterSet) -> Bool {
+            var (mine, its) = (0, 0)
+            while mine < ranges.count, its < other.ranges.count {
+                if ranges[mine].overlaps(other.ranges[its]) { return true }
+                if ranges[mine].upperBound < other.ranges[its].upperBound {
+                    mine += 1
+                } else {
+                    its += 1
+                }
+            }
+            return false
+        }
     }
 }
 
 /// Reads ECMAScript's notation. Shorthands mean ASCII: `\d` is 0 to 9, and what `\D`, `\W` and `\S`
-/// stand for is generated from ASCII alone, so that every reading of them is satisfied.
+/// stand for is generated from ASCII alone, so that every reading of them is satisfied. What must not match
+/// a pattern is held against all that any reading finds in it.
 struct PatternParser {
+    /// What matches by every reading, or by any.
+    enum Reading { case narrowest, widest }
+
     private let source: [Unicode.Scalar]
+    private let reading: Reading
     private var position = 0
     private var depth = 0
 
-    init(_ text: String) { source = Array(text.unicodeScalars) }
+    init(_ text: String, _ reading: Reading = .narrowest) {
+        (source, self.reading) = (Array(text.unicodeScalars), reading)
+    }
 
     /// The whole string that the pattern is searched in: alternatives, each with any characters before
     /// and behind it unless it is anchored.
@@ -65,7 +120,13 @@ struct PatternParser {
             let isAnchoredAtStart = take("^")
             var parts = try parseSequence()
             if !isAnchoredAtStart { parts.insert(anything, at: 0) }
-            if !take("$") { parts.append(anything) }
+            if !take("$") {
+                parts.append(anything)
+            } else if reading == .widest {
+                // Some find the end before a last line's end too.
+                let lineEnd = Pattern.characters(.init([0x0A...0x0A]))
+                parts.append(.repetition(lineEnd, minimum: 0, maximum: 1))
+            }
             alternatives.append(.sequence(parts))
         } while take("|")
         guard position == source.count else { throw unexpected() }
@@ -150,8 +211,10 @@ struct PatternParser {
             guard take(")") else { throw .malformed("a group of the pattern does not end") }
             return alternatives.count == 1 ? alternatives[0] : .choice(alternatives)
         case "[": return .characters(try parseClass())
-        case ".": return .characters(Pattern.CharacterSet.lineBreaks.complement())
-        case "\\": return .characters(try parseEscape(inClass: false).set)
+        case ".":
+            return .characters(
+                reading == .widest ? .all : Pattern.CharacterSet.lineBreaks.complement())
+        case "\\": return .characters(try parseEscape(reading).set)
         case "^": throw .unsupported("an anchor within a pattern")
         case "*", "+", "?", "{", "}", "]", ")":
             position -= 1
@@ -166,7 +229,7 @@ struct PatternParser {
         var hasShorthand = false
         while !take("]") {
             guard current != nil else { throw .malformed("a class of the pattern does not end") }
-            let first = try parseMember()
+            let first = try parseMember(of: isNegated)
             hasShorthand = hasShorthand || first.single == nil
             guard let low = first.single, current == "-", position + 1 < source.count,
                 source[position + 1] != "]"
@@ -175,37 +238,46 @@ struct PatternParser {
                 continue
             }
             position += 1
-            guard let high = try parseMember().single, low <= high else {
+            guard let high = try parseMember(of: isNegated).single, low <= high else {
                 throw .malformed("a range of the pattern is out of order")
             }
             set = set.union(.init([low...high]))
         }
-        if isNegated { set = set.complement(in: hasShorthand ? .ascii : .all) }
+        if isNegated {
+            set = set.complement(in: hasShorthand && reading == .narrowest ? .ascii : .all)
+        }
         return set
     }
 
     private typealias Member = (set: Pattern.CharacterSet, single: UInt32?)
 
-    private mutating func parseMember() throws(SchemaFault) -> Member {
+    private mutating func parseMember(of isNegated: Bool) throws(SchemaFault) -> Member {
         guard let scalar = current else {
             throw .malformed("a class of the pattern does not end")
         }
         position += 1
-        if scalar == "\\" { return try parseEscape(inClass: true) }
+        // The more is left out, the less is in.
+        if scalar == "\\" { return try parseEscape(isNegated ? .narrowest : reading) }
         return (.init([scalar.value...scalar.value]), scalar.value)
     }
 
-    private mutating func parseEscape(inClass: Bool) throws(SchemaFault) -> Member {
+    private mutating func parseEscape(_ reading: Reading) throws(SchemaFault) -> Member {
         guard let scalar = current else { throw .malformed("the pattern ends with a backslash") }
         position += 1
         func single(_ value: UInt32) -> Member { (.init([value...value]), value) }
+        func shorthand(
+            _ narrowest: Pattern.CharacterSet, _ widest: Pattern.CharacterSet
+        ) -> Member {
+            (reading == .widest ? widest : narrowest, nil)
+        }
+        typealias Set = Pattern.CharacterSet
         switch scalar {
-        case "d": return (.digits, nil)
-        case "w": return (.words, nil)
-        case "s": return (.spaces, nil)
-        case "D": return (Pattern.CharacterSet.digits.complement(in: .ascii), nil)
-        case "W": return (Pattern.CharacterSet.words.complement(in: .ascii), nil)
-        case "S": return (Pattern.CharacterSet.spaces.complement(in: .ascii), nil)
+        case "d": return shorthand(.digits, .anyDigits)
+        case "w": return shorthand(.words, .anyWords)
+        case "s": return shorthand(.spaces, .anySpaces)
+        case "D": return shorthand(Set.digits.complement(in: .ascii), Set.digits.complement())
+        case "W": return shorthand(Set.words.complement(in: .ascii), Set.words.complement())
+        case "S": return shorthand(Set.spaces.complement(in: .ascii), Set.spaces.complement())
         case "n": return single(0x0A)
         case "t": return single(0x09)
         case "r": return single(0x0D)

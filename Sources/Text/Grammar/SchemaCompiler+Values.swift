@@ -25,13 +25,8 @@ extension SchemaCompiler {
             guard let text = pattern.value.string else {
                 throw pattern.error(.malformed("a pattern is a string"))
             }
-            guard text.utf8.count <= SchemaLimits.patternBytes else {
-                throw pattern.error(.limit("more than \(SchemaLimits.patternBytes) bytes"))
-            }
             do throws(SchemaFault) {
-                var parser = PatternParser(text)
-                let automaton = try PatternAutomaton(try parser.parse())
-                let rest = try automaton.compile(
+                let rest = try PatternAutomaton(reading: text).compile(
                     into: &grammar, minimum: minimum, maximum: maximum, then: next)
                 return grammar.literal("\"", then: rest)
             } catch {
@@ -129,11 +124,33 @@ extension SchemaCompiler {
             }
             range.narrow(name, to: whole)
         }
+        if let multiple = keywords["multipleOf"] {
+            return try compile(multiple, range, place, isWhole: isWhole, then: next)
+        }
         guard range.isBounded else {
             return isWhole ? grammar.integer(then: next) : grammar.number(then: next)
         }
         let state = isWhole ? range.integers(&grammar, next) : range.numbers(&grammar, next)
         guard let state else { throw place.error(.unsatisfiable("no number is within the bounds")) }
         return state
+    }
+
+    private mutating func compile(
+        _ multiple: SchemaPlace, _ range: NumberRange, _ place: SchemaPlace, isWhole: Bool,
+        then next: State
+    ) throws(SchemaError) -> State {
+        guard let text = multiple.value.numberText, Double(text) ?? 0 > 0 else {
+            throw multiple.error(.malformed("'multipleOf' is a number above 0"))
+        }
+        guard let step = ExactDecimal(text), step.digits > 0 else {
+            throw multiple.error(.limit("a number of more than 18 digits"))
+        }
+        do throws(SchemaFault) {
+            let state = try range.multiples(of: step, isWhole: isWhole, &grammar, next)
+            guard let state else { throw .unsatisfiable("no number is within the bounds") }
+            return state
+        } catch {
+            throw multiple.error(error)
+        }
     }
 }

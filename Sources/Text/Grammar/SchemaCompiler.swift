@@ -11,6 +11,8 @@ struct SchemaCompiler {
     let any: (value: Int, object: Int)
     /// Rules of schemas that `$ref` named, by their pointer.
     private var references: [String: Int] = [:]
+    /// States and pairs of states of patterns and types that may still be looked at to say what excludes what.
+    var effort = 2_000_000
 
     init() {
         blank = grammar.blankRule()

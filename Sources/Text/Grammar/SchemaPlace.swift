@@ -35,6 +35,7 @@ struct SchemaPlace {
         "$ref", "type", "enum", "const", "anyOf", "oneOf", "allOf", "properties", "required",
         "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "minLength",
         "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+        "multipleOf", "patternProperties",
     ]
 
     /// The assertions of a schema by name.
@@ -78,10 +79,13 @@ struct SchemaPlace {
             return types.contains(.number) ? types.filter { $0 != .integer } : types
         }
         let speaksOf: [(SchemaType, Set<String>)] = [
-            (.object, ["properties", "required", "additionalProperties"]),
+            (.object, ["properties", "required", "additionalProperties", "patternProperties"]),
             (.array, ["items", "prefixItems", "minItems", "maxItems"]),
             (.string, ["minLength", "maxLength", "pattern"]),
-            (.number, ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]),
+            (
+                .number,
+                ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]
+            ),
         ]
         let types = speaksOf.filter { !$0.1.isDisjoint(with: keywords.keys) }.map(\.0)
         return types.isEmpty ? [.null, .boolean, .number, .string, .array, .object] : types
