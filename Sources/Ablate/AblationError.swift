@@ -34,7 +34,7 @@ package enum AblationError: Error, CustomStringConvertible {
         case .otherRun(let file, let difference):
             "\(file): the folder's models are made with another \(difference); choose another output folder, or move it away"
         case .otherMeasurement(let file, let difference):
-            "\(file) was measured with another \(difference); pass --overwrite to measure every row again, or choose another output folder"
+            "\(file) was measured with another \(difference); remove it to measure this row again, pass --overwrite to measure every row, or choose another output folder"
         case .otherSource(let file):
             "\(file) was measured on another checkpoint, or is another row's; move it away"
         case .foreign(let folder):

@@ -71,7 +71,7 @@ package struct AblationPicture {
         }
         let batch = dense.speed.batch
         return texts + [
-            ("tokens a second, \(batch) sequence\(batch == 1 ? "" : "s") side by side", speed)
+            ("tokens a second" + (batch == 1 ? "" : ", \(batch) sequences side by side"), speed)
         ]
     }
 

@@ -98,7 +98,7 @@ struct BenchAblationCommandTests {
             for (change, named) in [
                 (["--keep", "0.5"], "another keep;"),
                 (["--draft-tokens", "2K"], "another draft: batch-tokens, tokens;"),
-                (["--new-tokens", "13"], "another generation: new-tokens; pass --overwrite"),
+                (["--new-tokens", "13"], "another generation: new-tokens; remove it"),
             ] {
                 let other = try Program.run(arguments(model, scratch, change))
                 #expect(other.status == 1 && other.errors.contains(named), "\(other.errors)")
