@@ -114,14 +114,19 @@ let package = Package(
                 "Tensors", "TensorNetworks", "Artifacts", "Models", "Calibration", "Analyze",
                 "Compress", "Evaluate",
             ]),
+        target(
+            "Ablate",
+            [
+                "Tensors", "Artifacts", "Text", "Models", "Calibration", "Heal", "Generate",
+                "Speculate", "Evaluate", "Compare",
+            ]),
         target("Report", ["TensorNetworks", "Artifacts"]),
         .executableTarget(
             name: "minima",
             dependencies: [
                 "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Calibration",
                 "Analyze", "Compress", "Heal", "Generate", "Speculate", "Serve", "Evaluate",
-                "Compare",
-                "Report",
+                "Compare", "Ablate", "Report",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

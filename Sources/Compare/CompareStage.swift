@@ -70,33 +70,16 @@ package struct CompareStage {
 
     /// - Parameter progress: throwing from it ends the run between two steps; it can be continued.
     package func run(progress: Progress) throws -> Result {
-        let configuration = try ModelConfiguration(folder: source)
-        let checkpoint = try Checkpoint(source)
-        guard checkpoint.manifest == nil else {
-            throw CompressError.alreadyCompressed(folder: source)
-        }
-        try checkpoint.validate(against: configuration)
-        let fingerprint = try checkpoint.fingerprint()
-        let moments = MomentCache(source: fingerprint, windows: calibration, seed: seed, in: cache)
+        let compressor = try MethodCompressor(
+            source, calibration: calibration, seed: seed, oracle: oracle, on: device, cache: cache)
         let folder = try ComparisonFolder(
-            output, source: fingerprint, common: try commonSettings(moments))
+            output, source: compressor.fingerprint, common: try commonSettings(compressor.moments))
         let tasks = methods.flatMap { method in keeps.map { Task(method: method, keep: $0) } }
         // Before any work: what is there must go with what will be.
         _ = try folder.entries(but: overwrite ? Set(tasks.map(\.name)) : [])
 
         var pending = tasks.filter { overwrite || !folder.contains($0.name) }
-        try collectMoments(
-            for: pending, checkpoint, configuration, source: fingerprint, progress)
-        let planner = MethodPlanner(
-            checkpoint, configuration, source: fingerprint, device: device, oracle: oracle,
-            moments: moments)
-        if pending.contains(where: { MethodPlanner.readsMap($0.method) }) {
-            // As minima compress --keep does.
-            var stage = AnalyzeStage(source: source, calibration: .text(calibration))
-            stage.formats = AnalyzeStage.standardFormats
-            (stage.seed, stage.device, stage.cache) = (seed, device, cache)
-            planner.map = try stage.run { try progress("analyze", $0, $1, "\($2)") }
-        }
+        try compressor.prepare(pending.map(\.method), progress)
         var skipped: [Skipped] = []
         var reference: ReferenceModel?
         for isWaiting in [false, true] {
@@ -106,7 +89,7 @@ package struct CompareStage {
                     // Another process may have done it by now.
                     if isWaiting || !overwrite, folder.contains(task.name) { return }
                     do {
-                        let proposal = try planner.propose(task.method, keep: task.keep)
+                        let proposal = try compressor.propose(task.method, keep: task.keep)
                         let dense =
                             try reference
                             ?? evaluation(of: source)
@@ -114,8 +97,7 @@ package struct CompareStage {
                         reference = dense
                         try folder.write(
                             try measure(
-                                task, proposal, in: folder, dense, checkpoint, configuration,
-                                progress))
+                                task, proposal, by: compressor, in: folder, dense, progress))
                     } catch let error where Self.isNothing(error) {
                         skipped.append(
                             Skipped(
@@ -138,45 +120,27 @@ package struct CompareStage {
         }
     }
 
-    /// All moments that some method wants, before the first one's time is taken.
-    private func collectMoments(
-        for tasks: [Task], _ checkpoint: Checkpoint, _ configuration: ModelConfiguration,
-        source: Fingerprint, _ progress: Progress
-    ) throws {
-        let extents = tasks.compactMap { MethodPlanner.moments(of: $0.method) }
-        guard let most = extents.max(by: { $0.passes < $1.passes }) else { return }
-        var pass = try MomentPass(
-            checkpoint, configuration, source: source, windows: calibration, seed: seed,
-            extent: most, on: device, root: cache)
-        pass.keeping = .everything
-        try pass.run { try progress("moments", $0, $1, "\($2)") }
-    }
-
     // MARK: One entry
 
     private func measure(
-        _ task: Task, _ proposal: MethodPlanner.Proposal, in folder: ComparisonFolder,
-        _ dense: ReferenceModel, _ checkpoint: Checkpoint, _ configuration: ModelConfiguration,
-        _ progress: Progress
+        _ task: Task, _ proposal: MethodPlanner.Proposal, by compressor: MethodCompressor,
+        in folder: ComparisonFolder, _ dense: ReferenceModel, _ progress: Progress
     ) throws -> ComparisonEntry {
         var settings = folder.common
         settings["plan"] = .object(proposal.plan.settings)
         settings["fit"] = .object(proposal.fit.description)
         let label = "\(task.method.rawValue) \(task.keep)"
-        var goal = CompressionSettings(.plan(proposal.plan))
-        (goal.fit, goal.seed) = (proposal.fit, seed)
-        var stage = CompressStage(
-            source: source, output: try folder.workPath(task.name, settings), settings: goal,
-            calibration: .text(calibration))
+        let compressed = try folder.workPath(task.name, settings)
         // What a killed run left complete was not measured, nor is its time known.
-        (stage.device, stage.overwrite, stage.cache) = (device, true, cache)
-        let report = try stage.run { try progress("\(label), compress", $0, $1, $2) }
-        var evaluation = evaluation(of: stage.output)
+        let report = try compressor.compress(proposal, to: compressed, overwrite: true) {
+            try progress("\(label), compress", $0, $1, $2)
+        }
+        var evaluation = evaluation(of: compressed)
         evaluation.referenceModel = dense
         let found = try evaluation.run { text, windows, note in
             try progress("\(label), \(Self.name(of: text))", windows, textWindows, note)
         }
-        try FileManager.default.removeItem(atPath: stage.output)
+        try FileManager.default.removeItem(atPath: compressed)
         return ComparisonEntry(
             source: folder.source, model: Self.name(of: source), method: task.method.rawValue,
             keep: task.keep, settings: settings,

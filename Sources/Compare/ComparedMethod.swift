@@ -23,6 +23,14 @@ package enum ComparedMethod: Hashable, Sendable {
             .spectralEnergy, .stableRank, .oracle, .minima,
         ] + AblationStep.all.indices.map { .ablation($0) }
 
+    /// The step of that name.
+    package static func ablation(named name: String) -> ComparedMethod {
+        guard let step = AblationStep.all.firstIndex(where: { $0.name == name }) else {
+            preconditionFailure("no step is named \(name)")
+        }
+        return .ablation(step)
+    }
+
     package init?(rawValue: String) {
         guard let method = Self.all.first(where: { $0.rawValue == rawValue }) else { return nil }
         self = method

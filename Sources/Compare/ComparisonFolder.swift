@@ -45,23 +45,13 @@ struct ComparisonFolder {
         guard entry.source == source else {
             throw CompareError.foreign(file: file, difference: "checkpoint")
         }
-        for (key, value) in common.sorted(by: { $0.key < $1.key }) {
-            let found = entry.settings[key] ?? .null
-            guard found == value else {
-                throw CompareError.foreign(
-                    file: file, difference: Self.difference(key, found, value))
-            }
+        let found = entry.settings.filter { common[$0.key] != nil }
+        if let difference = common.difference(from: found) {
+            throw CompareError.foreign(file: file, difference: difference)
         }
         let expected = Self.name(entry.method, entry.keep)
         guard expected == name else { throw CompareError.misnamed(file: file, expected: expected) }
         return entry
-    }
-
-    /// The innermost setting that differs.
-    private static func difference(_ key: String, _ a: JSONValue, _ b: JSONValue) -> String {
-        guard case .object(let a) = a, case .object(let b) = b else { return key }
-        let differing = Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted()
-        return "\(key): \(differing.joined(separator: ", "))"
     }
 
     func write(_ entry: ComparisonEntry) throws {

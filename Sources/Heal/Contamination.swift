@@ -16,7 +16,7 @@ package struct Contamination: Sendable {
     /// - Parameters:
     ///   - evaluation: tokens of the held-out texts.
     ///   - windows: those that are trained on, whole or in part.
-    init(
+    package init(
         evaluation: [[Int32]], windows: TrainingWindows,
         progress: (_ windows: Int) throws -> Void
     ) throws {

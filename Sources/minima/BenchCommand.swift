@@ -6,6 +6,6 @@ struct BenchCommand: ParsableCommand {
         abstract: "Measure what Minima's own work takes on this machine.",
         subcommands: [
             BenchAnalyzeCommand.self, BenchDecodeCommand.self, BenchPrefillCommand.self,
-            BenchServeCommand.self, BenchKernelsCommand.self,
+            BenchServeCommand.self, BenchKernelsCommand.self, BenchAblationCommand.self,
         ])
 }

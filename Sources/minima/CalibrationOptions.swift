@@ -38,11 +38,11 @@ struct CalibrationOptions: ParsableArguments {
             let source = try Checkpoint(model).fingerprint()
             return .text(try sampled.windows(of: source, keptIn: MomentCache.defaultRoot))
         }
-        let tokenizer = try Tokenizer(path: model)
         let length = window ?? min(2_048, configuration.maxPositions)
-        var windows = try read(calibration, tokenizer, length: length)
+        var windows = try Self.windows(of: calibration, for: model, length: length, most: windows)
         if windows.isEmpty, window == nil {
             // The text is shorter than one window: all of it is one.
+            let tokenizer = try Tokenizer(path: model)
             var stream = try TokenStream(Corpus(path: calibration), tokenizer)
             var all: [Int] = []
             while let tokens = try stream.nextDocument() { all += tokens.map(Int.init) }
@@ -52,10 +52,13 @@ struct CalibrationOptions: ParsableArguments {
         return .text(windows)
     }
 
-    private func read(_ path: String, _ tokenizer: Tokenizer, length: Int) throws -> [[Int]] {
+    /// A text's first whole windows.
+    static func windows(
+        of path: String, for model: String, length: Int, most: Int
+    ) throws -> [[Int]] {
         var stream = TokenWindows(
-            try TokenStream(Corpus(path: path), tokenizer), length: length)
-        return try stream.next(windows).map { $0.inputs.map(Int.init) }
+            try TokenStream(Corpus(path: path), Tokenizer(path: model)), length: length)
+        return try stream.next(most).map { $0.inputs.map(Int.init) }
     }
 
     /// Text that the model itself writes.
