@@ -19,6 +19,7 @@ private final class FeatureRunner: StepRunner {
         preconditionFailure("drafts are asked for alone")
     }
 
+    func scores(of request: RequestID) -> [TokenLogprobs] { [] }
     func features(of request: RequestID) -> Tensor? { features[request] }
 }
 
