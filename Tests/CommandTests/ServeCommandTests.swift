@@ -126,12 +126,12 @@ struct ServeCommandTests {
             }
             // Others that sample, at another length each.
             let texts = try await withThrowingTaskGroup(of: (Int, String).self) { group in
-                for number in 0..<24 {
+                for number in 0..<50 {
                     group.addTask {
                         let (status, _) = try await served.post(
                             "/v1/completions",
                             [
-                                "prompt": "Number \(number)", "max_tokens": 10 + number,
+                                "prompt": "Number \(number)", "max_tokens": 10 + number / 2,
                                 "seed": number, "presence_penalty": 0.5,
                             ])
                         #expect(status == 200)

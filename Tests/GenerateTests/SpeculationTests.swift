@@ -362,26 +362,31 @@ struct SpeculationTests {
         func seconds(_ sequences: Int, _ rows: Int) -> Double {
             sequences == 1 ? 1 + 0.02 * Double(rows) : 1 + 0.9 * Double(rows)
         }
-        func settled(_ sequences: Int, right: Double) -> [Int] {
+        func settled(_ sequences: Int, right: Double, steps: Int = 2_000) -> [Int] {
             var (length, random) = (DraftLength(limit: 6), RandomSource(seed: 1))
-            var chosen: [Int] = []
-            for _ in 0..<2_000 {
+            var (chosen, met): ([Int], Set<Int>) = ([], [])
+            for _ in 0..<steps {
                 let wanted = length.wanted(sequences: sequences)
                 chosen.append(wanted)
                 var accepted = 0
                 while accepted < wanted, random.unit() < right { accepted += 1 }
                 if wanted > 0 { length.learn(drafted: wanted, accepted: accepted) }
-                length.learn(drafted: wanted, seconds: 0.03 * Double(wanted))
+                // Every length is slow at first: a graph is captured.
+                let slow = met.insert(wanted).inserted ? 100.0 : 1
+                length.learn(
+                    drafted: wanted, sequences: sequences, seconds: 0.03 * Double(wanted) * slow)
                 length.learn(
                     sequences: sequences, rows: sequences * (wanted + 1),
-                    seconds: seconds(sequences, wanted))
+                    seconds: seconds(sequences, wanted) * slow)
             }
-            return chosen.suffix(1_000).sorted()
+            return chosen.suffix(steps / 2).sorted()
         }
         // Medians: other lengths are tried now and then.
         #expect(settled(1, right: 0.9)[500] >= 5)
         #expect((1...3).contains(settled(1, right: 0.4)[500]))
         #expect(settled(32, right: 0.6)[500] == 0)
+        // Soon, too: a slow first step says nothing of a length.
+        #expect(settled(32, right: 0.6, steps: 60).allSatisfy { $0 == 0 })
         var idle = DraftLength(limit: 2)
         for sequences in [1, 1, 64] {
             for _ in 0..<200 {

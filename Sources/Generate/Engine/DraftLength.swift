@@ -10,9 +10,12 @@ package struct DraftLength: Sendable {
     /// Decaying counts by position: drafts that came as far, and those that were right there.
     private var tried: [Double]
     private var right: [Double]
-    /// Seconds of a step by its load and its length, and of drafting by the length: decaying means.
+    /// Seconds of a step, and of drafting, by the load and the length: decaying means.
     private var steps: [Load: Double] = [:]
-    private var drafting: [Int: Double] = [:]
+    private var drafting: [Load: Double] = [:]
+    /// What came for the first time, and may have compiled something.
+    private var metSteps: Set<Load> = []
+    private var metDrafting: Set<Load> = []
     /// How often a length was asked for at a load that it is not known of: drafters may have less to say.
     private var asked: [Load: Int] = [:]
     private var count = 0
@@ -54,18 +57,23 @@ package struct DraftLength: Sendable {
     package mutating func learn(sequences: Int, rows: Int, seconds: Double) {
         guard sequences > 0 else { return }
         let length = (rows + sequences / 2) / sequences - 1
-        Self.blend(
-            seconds, into: &steps[Load(sequences: Self.magnitude(sequences), length: length)])
+        let place = Load(sequences: Self.magnitude(sequences), length: length)
+        if metSteps.insert(place).inserted { return }
+        Self.blend(seconds, into: &steps[place])
     }
 
-    /// Says what drafting `drafted` tokens of every sequence took.
-    package mutating func learn(drafted: Int, seconds: Double) {
-        Self.blend(seconds, into: &drafting[drafted])
+    /// Says what drafting `drafted` tokens of each of `sequences` took.
+    package mutating func learn(drafted: Int, sequences: Int, seconds: Double) {
+        guard sequences > 0 else { return }
+        let place = Load(sequences: Self.magnitude(sequences), length: drafted)
+        if metDrafting.insert(place).inserted { return }
+        Self.blend(seconds, into: &drafting[place])
     }
 
     private static func blend(_ seconds: Double, into mean: inout Double?) {
-        // The first time may have compiled something.
-        mean = mean.map { min($0 * 0.8 + seconds * 0.2, seconds * 4) } ?? seconds
+        // A step that takes many times as long has captured a graph for its very number of sequences, or waited for
+        // others: it says little of the next.
+        mean = mean.map { min($0 * 0.8 + seconds * 0.2, $0 * 1.25, seconds * 4) } ?? seconds
     }
 
     private static func magnitude(_ sequences: Int) -> Int {
@@ -102,7 +110,8 @@ package struct DraftLength: Sendable {
                 share *= right[length - 1] / tried[length - 1]
                 tokens += share
             }
-            let seconds = (known(length) ?? .infinity) + (drafting[length] ?? 0)
+            let place = Load(sequences: load, length: length)
+            let seconds = (known(length) ?? .infinity) + (drafting[place] ?? 0)
             if tokens / seconds > most { (best, most) = (length, tokens / seconds) }
         }
         return best

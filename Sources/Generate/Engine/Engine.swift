@@ -297,7 +297,9 @@ package final class Engine {
         }
         // A prompt is followed once.
         guard onlyDecodes else { return }
-        length.learn(drafted: wanted, seconds: (ContinuousClock.now - start).inSeconds)
+        length.learn(
+            drafted: wanted, sequences: decoding.count,
+            seconds: (ContinuousClock.now - start).inSeconds)
     }
 
     private func finish(_ id: RequestID, _ reason: Generator.FinishReason) -> [Event] {
