@@ -30,8 +30,10 @@ package struct DraftLength: Sendable {
 
     /// Of the drafts that were counted, those of the past count so much less with each new one.
     private static let decay = 0.98
-    /// Every so many steps another length is tried, so that its time is known and its share of right tokens too.
+    /// Every so many steps a neighbour of the best length is tried, so that its time is known and its share of right tokens too.
     private static let exploring = 64
+    /// So often a length is asked for until it is known: a drafter may have nothing to say, which costs nothing.
+    private static let patience = 16
 
     /// - Parameters:
     ///   - limit: the longest draft.
@@ -81,7 +83,7 @@ package struct DraftLength: Sendable {
     }
 
     /// Whether a drafter should follow the text although nothing is wanted of it: what it has not seen it cannot guess behind.
-    package var isFollowing: Bool { idle < 64 }
+    package var isFollowing: Bool { idle < 24 }
 
     /// Tokens to draft for each of `sequences` sequences in the next step.
     package mutating func wanted(sequences: Int) -> Int {
@@ -94,26 +96,38 @@ package struct DraftLength: Sendable {
         if let fixed { return fixed }
         guard limit > 0 else { return 0 }
         count += 1
-        if count % Self.exploring == 0, isFollowing { return count / Self.exploring % (limit + 1) }
         let load = Self.magnitude(sequences)
-        func known(_ length: Int) -> Double? { steps[Load(sequences: load, length: length)] }
-        // What is not known yet is tried.
-        for length in (0...limit).reversed() where known(length) == nil {
+        let best = best(at: load)
+        // A longer draft costs more: where many sequences keep the machine busy it is not even tried. Two lengths ahead are,
+        // as the cost goes by stairs.
+        for length in 0...min(limit, (best ?? -1) + 2) {
             let place = Load(sequences: load, length: length)
-            guard asked[place, default: 0] < 4 else { continue }
+            guard steps[place] == nil, asked[place, default: 0] < Self.patience else { continue }
             asked[place, default: 0] += 1
             return length
         }
-        var (best, most, share, tokens) = (0, 0.0, 1.0, 1.0)
+        if count % Self.exploring == 0, isFollowing {
+            let other = (best ?? 0) + [2, -1, 1][count / Self.exploring % 3]
+            return min(max(other, 0), limit)
+        }
+        return best ?? 0
+    }
+
+    /// The length with the most tokens a second, of those that are known; `nil` where none is.
+    private func best(at load: Int) -> Int? {
+        var best: (length: Int, rate: Double)?
+        var (share, tokens) = (1.0, 1.0)
         for length in 0...limit {
             if length > 0 {
                 share *= right[length - 1] / tried[length - 1]
                 tokens += share
             }
             let place = Load(sequences: load, length: length)
-            let seconds = (known(length) ?? .infinity) + (drafting[place] ?? 0)
-            if tokens / seconds > most { (best, most) = (length, tokens / seconds) }
+            guard let seconds = steps[place] else { continue }
+            // Where nothing is wanted the drafter follows for a while, and then no longer.
+            let rate = tokens / (seconds + (length == 0 ? 0 : drafting[place] ?? 0))
+            if best.map({ rate > $0.rate }) ?? true { best = (length, rate) }
         }
-        return best
+        return best?.length
     }
 }
