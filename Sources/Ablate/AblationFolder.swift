@@ -3,7 +3,6 @@
 // on where it was.
 import Artifacts
 import Foundation
-import Glibc
 
 struct AblationFolder {
     private let path: String
@@ -49,13 +48,11 @@ struct AblationFolder {
     }
 
     private static func create(_ path: String) throws {
-        guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
-            throw AblationError.folder(path, .latest)
+        do {
+            try SystemFault.createFolder(path)
+        } catch {
+            throw AblationError.folder(path, error)
         }
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
-            isFolder.boolValue
-        else { throw AblationError.folder(path, SystemFault(code: ENOTDIR)) }
     }
 
     // MARK: Models

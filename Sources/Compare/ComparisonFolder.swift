@@ -90,12 +90,10 @@ struct ComparisonFolder {
     func finish() { rmdir(work) }
 
     private static func create(_ path: String) throws {
-        guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
-            throw CompareError.folder(path, .latest)
+        do {
+            try SystemFault.createFolder(path)
+        } catch {
+            throw CompareError.folder(path, error)
         }
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
-            isFolder.boolValue
-        else { throw CompareError.folder(path, SystemFault(code: ENOTDIR)) }
     }
 }

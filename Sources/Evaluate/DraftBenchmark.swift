@@ -180,44 +180,12 @@ package struct DraftBenchmark {
             note: speculating.note)
     }
 
-    /// - Returns: the texts, and the tokens per second behind the first of each.
     private func texts(
         behind prompts: [[Int]], _ engine: Engine
     ) throws -> (texts: [[Int]], tokensPerSecond: Double) {
-        var options = Generator.Options()
-        options.maxTokens = tokens
-        options.endsAtEndOfText = false
-        let ids = try prompts.map { try engine.submit($0, options) }
-        var results: [RequestID: [Int]] = [:]
-        /// Tokens that requests have, where all have one at least.
-        func written() -> Int? {
-            var sum = 0
-            for (id, prompt) in zip(ids, prompts) {
-                let tokens =
-                    results[id]?.count
-                    ?? engine.scheduler.tokens(of: id).map { $0.count - prompt.count } ?? 0
-                guard tokens > 0 else { return nil }
-                sum += tokens
-            }
-            return sum
-        }
-        var begun: (tokens: Int, time: ContinuousClock.Instant)?
-        while !engine.isIdle {
-            for event in engine.step() {
-                switch event {
-                case .finished(let id, let result): results[id] = result.tokens
-                case .failed(_, let error): throw error
-                case .started, .guessed, .text, .logprobs: break
-                }
-            }
+        try engine.greedyTexts(behind: prompts, tokens: tokens) {
             if let fault = engine.draftFault { throw DraftBenchmarkError.draft(fault) }
-            if begun == nil, let tokens = written() { begun = (tokens, .now) }
         }
-        let all = ids.map { results[$0] ?? [] }
-        guard let begun else { preconditionFailure("texts that ended have begun") }
-        let (seconds, attoseconds) = (ContinuousClock.now - begun.time).components
-        let tokens = all.reduce(0) { $0 + $1.count } - begun.tokens
-        return (all, Double(tokens) / (Double(seconds) + Double(attoseconds) * 1e-18))
     }
 }
 

@@ -57,9 +57,11 @@ package struct GenerationSpeed: Sendable {
         var warm = DraftCounts()
         for (index, group) in groups.enumerated() {
             try progress(index)
-            let said = try answer(group, engine)
-            answers += said.answers
-            if index == 0 { warm = engine.draftCounts } else { rates.append(said.rate) }
+            let said = try engine.greedyTexts(behind: group, tokens: tokens)
+            precondition(
+                said.texts.allSatisfy { $0.count == tokens }, "nothing ends an answer early")
+            answers += said.texts
+            if index == 0 { warm = engine.draftCounts } else { rates.append(said.tokensPerSecond) }
             if let fault = engine.draftFault { throw GenerationSpeedError.draft(fault) }
         }
         try progress(groups.count)
@@ -92,39 +94,14 @@ package struct GenerationSpeed: Sendable {
             )
         case .kernels(let speculation):
             let executor = try Executor(model)
+            let speculating = try executor.speculating(speculation, blocks: blocks)
+            let notes = [executor.note, speculating.note].compactMap { $0 }
             return (
                 Engine(
-                    try executor.speculating(speculation, blocks: blocks), model.configuration,
-                    tokenizer: tokenizer, limits: limits), executor.note
+                    speculating, model.configuration, tokenizer: tokenizer, limits: limits),
+                notes.isEmpty ? nil : notes.joined(separator: "; ")
             )
         }
-    }
-
-    /// Answers prompts side by side.
-    private func answer(
-        _ prompts: [[Int]], _ engine: Engine
-    ) throws -> (answers: [[Int]], rate: Double) {
-        var options = Generator.Options()
-        options.maxTokens = tokens
-        options.endsAtEndOfText = false
-        let ids = try prompts.map { try engine.submit($0, options) }
-        var found: [RequestID: [Int]] = [:]
-        func step() throws {
-            for event in engine.step() {
-                switch event {
-                case .finished(let id, let result): found[id] = result.tokens
-                case .failed(_, let error): throw error
-                case .started, .guessed, .text, .logprobs: break
-                }
-            }
-        }
-        try step()
-        let start = ContinuousClock.now
-        while !engine.isIdle { try step() }
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
-        let answers = ids.map { found[$0] ?? [] }
-        precondition(answers.allSatisfy { $0.count == tokens }, "nothing ends an answer early")
-        return (answers, Double(prompts.count * (tokens - 1)) / seconds)
     }
 }
 
