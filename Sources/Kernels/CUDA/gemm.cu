@@ -16,7 +16,6 @@
 #define SIDES (PAIRING == PAIRED_APART ? 2 : 1)       // of a pair, one behind the other
 #define BOX (PAIRING == PAIRED ? ROWS / 2 : ROWS)     // rows of a copy
 #define SPREAD (COLUMNS == 64 ? GROUPS : 1)           // groups that have rows of their own; they share the columns otherwise
-#define TILE_ROWS (SPREAD * BOX)                      // of each matrix of a tile
 #define INPUT_BYTES (COLUMNS * 128)
 #define WEIGHT_BYTES (SPREAD * ROWS * 128)
 #define STAGE (INPUT_BYTES + WEIGHT_BYTES)
