@@ -79,7 +79,9 @@ let package = Package(
             ]),
         target(
             "Speculate",
-            ["Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Heal"]),
+            [
+                "Tensors", "TensorNetworks", "Artifacts", "Text", "Models", "Heal", "Generate",
+            ]),
         // HTTP in, tokens out: it imports no tensor target.
         .target(
             name: "Serve",
@@ -149,7 +151,7 @@ let package = Package(
                 "CDecode", "CCUDA", "Tensors", "TensorNetworks", "Artifacts", "Kernels", "Text",
                 "Models",
             ]),
-        tests(of: "Speculate", ["Tensors", "Artifacts", "Models", "Heal"]),
+        tests(of: "Speculate", ["Tensors", "Artifacts", "Text", "Models", "Heal", "Generate"]),
         tests(
             of: "Serve",
             [

@@ -17,7 +17,7 @@ struct AblationModels {
     /// - Returns: the folder of the row's checkpoint.
     func checkpoint(of row: AblationRow) throws -> String {
         switch row {
-        case .dense: stage.source
+        case .dense, .denseKernels: stage.source
         case .uniform, .sensitivity, .mixedFormats: try compressed(row)
         case .healing, .kernels, .speculation: try healed()
         }

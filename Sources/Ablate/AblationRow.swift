@@ -1,8 +1,9 @@
 import Compare
 
-/// Rows of the ablation, in order: each is the one above and one thing more.
+/// Rows of the ablation, in order: each is the one above and one thing more, the dense model by kernels apart.
 package enum AblationRow: String, CaseIterable, Sendable {
     case dense
+    case denseKernels = "dense-kernels"
     case uniform
     case sensitivity
     case mixedFormats = "mixed-formats"
@@ -14,6 +15,8 @@ package enum AblationRow: String, CaseIterable, Sendable {
     package var summary: String {
         switch self {
         case .dense: "the model as it came, decoded by libtorch"
+        case .denseKernels:
+            "the model as it came, decoded by this program's own kernels: what speeds are to be held against"
         case .uniform: "low rank, whitened by the input moments, the same share of every matrix"
         case .sensitivity: "+ ranks planned by sensitivity"
         case .mixedFormats:
@@ -31,10 +34,10 @@ package enum AblationRow: String, CaseIterable, Sendable {
         case .uniform: .ablation(named: "uniform")
         case .sensitivity: .ablation(named: "sensitivity")
         case .mixedFormats: .minima
-        case .dense, .healing, .kernels, .speculation: nil
+        case .dense, .denseKernels, .healing, .kernels, .speculation: nil
         }
     }
 
     /// Whether its tokens come from kernels of this program, and not from libtorch.
-    var usesKernels: Bool { self == .kernels || self == .speculation }
+    var usesKernels: Bool { [.denseKernels, .kernels, .speculation].contains(self) }
 }

@@ -44,7 +44,7 @@ extension AblationStage {
                         total: generation.groups.count, note: ""))
             }
         }
-        if row == .kernels, let note = generated.note { try tell(.note(note)) }
+        if row.usesKernels, draft == nil, let note = generated.note { try tell(.note(note)) }
         return AblationEntry(
             source: source, row: row.rawValue, settings: settings,
             size: .init(

@@ -21,7 +21,7 @@ package final class TokenFile {
     private static let (tokens, starts) = ("tokens", "documents")
 
     /// - Parameter source: file of text, for messages.
-    init(_ path: String, source: String) throws {
+    package init(_ path: String, source: String) throws {
         file = try SafetensorsFile(path)
         self.source = source
         guard let info = file.info(Self.tokens), info.shape.count == 1,
@@ -108,11 +108,22 @@ package final class TokenFile {
             }
             try progress(bytes)
         }
-        let isWide = tokenizer.vocabularySize > 1 << 16
+        try write(tokens, documents: starts, vocabulary: tokenizer.vocabularySize, to: path)
+    }
+
+    /// Tokens that no tokenizer made: what a model wrote.
+    /// - Parameters:
+    ///   - documents: where each begins.
+    ///   - vocabulary: all tokens are below.
+    package static func write(
+        _ tokens: [Int32], documents: [Int], vocabulary: Int, to path: String
+    ) throws {
+        let isWide = vocabulary > 1 << 16
         let type = isWide ? ElementType.uint32 : .uint16
         guard
             let info = TensorInfo(name: Self.tokens, elementType: type, shape: [tokens.count]),
-            let places = TensorInfo(name: Self.starts, elementType: .int64, shape: [starts.count])
+            let places = TensorInfo(
+                name: Self.starts, elementType: .int64, shape: [documents.count])
         else { throw HealError.foreignTokens(file: path) }
         let writer = try SafetensorsWriter(path, declaring: [info, places])
         if isWide {
@@ -122,7 +133,7 @@ package final class TokenFile {
                 try writer.write($0, to: Self.tokens)
             }
         }
-        try writer.write(try Tensor(starts), named: Self.starts)
+        try writer.write(try Tensor(documents), named: Self.starts)
         try writer.finish()
     }
 }

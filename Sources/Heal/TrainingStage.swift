@@ -36,6 +36,8 @@ package enum TrainingEvent: Sendable {
     /// Windows whose predictions by the teacher are kept.
     case observing(windows: Int, of: Int)
     case measuring(String)
+    /// Windows whose ends the model has written, of all that it is to write.
+    case writing(windows: Int, of: Int, tokensPerSecond: Double)
     case note(String)
     case step(TrainingProgress)
 }

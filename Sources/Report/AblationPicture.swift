@@ -78,11 +78,13 @@ package struct AblationPicture {
     private func chart(
         _ label: String, _ value: (AblationEntry) -> (Double, String)
     ) -> Drawing {
-        BarChart(
+        // What is below the dense model's rows and the first compression adds to it.
+        let begun = entries.prefix { $0.row.hasPrefix("dense") }.count + 1
+        return BarChart(
             entries.enumerated().map { index, entry in
                 let (value, words) = value(entry)
                 return BarChart.Bar(
-                    name: index < 2 ? entry.row : "+ \(entry.row)", value: value, words: words,
+                    name: index < begun ? entry.row : "+ \(entry.row)", value: value, words: words,
                     isOurs: index == entries.count - 1)
             }
         ).drawing(label: label)

@@ -12,6 +12,8 @@ package struct DraftOptions: Sendable, Equatable {
     package var loss = Loss.divergence
     /// Tokens that can be drafted, the most frequent ones of the text; `nil`: a half of the vocabulary, 32,000 at most.
     package var vocabulary: Int?
+    /// The model writes the text itself, behind beginnings of the corpus' windows; `nil`: the corpus as it is.
+    package var regeneration: Regeneration?
     /// Share of a pass' loss in that of the one before.
     static let decay = 0.8
 

@@ -41,6 +41,10 @@ package struct DraftStage {
             throw DraftError.window(
                 settings.window, passes: options.passes, positions: configuration.maxPositions)
         }
+        if let prompt = options.regeneration?.promptTokens, !(1..<settings.window).contains(prompt)
+        {
+            throw DraftError.promptTokens(prompt, window: settings.window)
+        }
         let tokenizer = try Tokenizer(path: model)
         let checkpoint = try Checkpoint(model)
         let target = try checkpoint.fingerprint()
@@ -51,9 +55,10 @@ package struct DraftStage {
         journal["loss"] = .string(options.loss.rawValue)
         journal["corpus"] = .string(
             try place.corpus.map { try Fingerprint(ofFile: $0).hex }.joined(separator: " "))
+        journal["regeneration"] = options.regeneration?.journal
         let isOurs = try !place.restart && RunFolder.isOpen(for: place.output, journal: journal)
         let folder = try OutputFolder(place.output, overwrite: place.overwrite || isOurs)
-        let windows = try TrainingWindows(
+        let corpus = try TrainingWindows(
             place.corpus, tokenizer, folder: model, length: settings.window, cache: place.cache,
             tell: tell)
         let held = try place.evaluation.map { try HeldOutText($0, tokenizer) }
@@ -62,6 +67,12 @@ package struct DraftStage {
         let device = place.device
         let loaded = try CausalLanguageModel(
             checkpoint, configuration, as: Trainer.computeType(on: device), on: device)
+        let windows =
+            try options.regeneration.map {
+                try RegeneratedText(
+                    $0, of: corpus, tokens: settings.tokens, seed: settings.seed, in: run.path
+                ).windows(from: corpus, by: loaded, tokenizer, tell: tell)
+            } ?? corpus
         let vocabulary = try DraftVocabulary(
             windows, size: vocabularySize(configuration), of: configuration.vocabularySize)
         let start = try DraftStart(configuration, vocabulary, target: target)
@@ -139,11 +150,14 @@ package struct DraftStage {
 
 package enum DraftError: Error, CustomStringConvertible {
     case window(Int, passes: Int, positions: Int)
+    case promptTokens(Int, window: Int)
 
     package var description: String {
         switch self {
         case .window(let window, let passes, let positions):
             "a window of \(window) tokens is not between \(passes + 2), for \(passes) passes, and the model's \(positions) positions"
+        case .promptTokens(let prompt, let window):
+            "a prompt of \(prompt) tokens leaves nothing to write in a window of \(window), or is none"
         }
     }
 }

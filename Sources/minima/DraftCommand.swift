@@ -18,6 +18,9 @@ struct DraftCommand: ParsableCommand {
 
               minima draft Models/tiny --corpus text.txt.xz --tokens 20M --output tiny-draft
               minima generate Models/tiny "The history of" --draft tiny-draft --show-drafts
+
+            With --regenerate the model writes the text itself, behind beginnings from the corpus: what a draft will have \
+            to guess is what the model says, not what people wrote.
             """)
 
     @Argument(help: "Folder of the model to draft for.", completion: .directory)
@@ -56,6 +59,18 @@ struct DraftCommand: ParsableCommand {
     @Option(help: "Guesses in a row that are trained.")
     var passes = DraftOptions().passes
 
+    @Flag(
+        help:
+            "Let the model write the text that is learnt from, behind the first tokens of the corpus' windows."
+    )
+    var regenerate = false
+
+    @Option(help: "With --regenerate, tokens of a window that stay the corpus' own.")
+    var promptTokens: Int?
+
+    @Option(help: "With --regenerate, temperature of the draws; 0 takes the likeliest token.")
+    var temperature: Double?
+
     @Option(
         help:
             "Tokens that can be guessed, the most frequent ones. Default: half of the vocabulary, 32,000 at most."
@@ -87,9 +102,16 @@ struct DraftCommand: ParsableCommand {
         guard learningRate > 0, learningRate.isFinite else {
             throw ValidationError("--learning-rate must be above 0")
         }
+        guard regenerate || (promptTokens == nil && temperature == nil) else {
+            throw ValidationError("--prompt-tokens and --temperature belong to --regenerate")
+        }
+        if let temperature, !(temperature >= 0 && temperature.isFinite) {
+            throw ValidationError("--temperature must be 0 or more")
+        }
         for (name, value, range) in [
             ("passes", passes, 1...16), ("vocabulary", vocabulary ?? 1, 1...1 << 24),
-            ("window", window, 2...1 << 20), ("save-every", saveEvery ?? 1, 1...1 << 40),
+            ("window", window, 2...1 << 20), ("prompt-tokens", promptTokens ?? 1, 1...max(1, window - 1)),
+            ("save-every", saveEvery ?? 1, 1...1 << 40),
         ] where !range.contains(value) {
             throw ValidationError(
                 "--\(name) must be from \(range.lowerBound) to \(range.upperBound)")
@@ -107,6 +129,12 @@ struct DraftCommand: ParsableCommand {
         settings.seed = seed
         var options = DraftOptions()
         (options.loss, options.passes, options.vocabulary) = (loss, passes, vocabulary)
+        if regenerate {
+            var regeneration = Regeneration()
+            regeneration.promptTokens = promptTokens ?? regeneration.promptTokens
+            regeneration.temperature = temperature ?? regeneration.temperature
+            options.regeneration = regeneration
+        }
         var place = TrainingPlace(corpus: corpus, output: output)
         place.evaluation = evaluation
         place.overwrite = overwrite

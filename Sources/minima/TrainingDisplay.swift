@@ -30,6 +30,10 @@ final class TrainingDisplay {
             try show("search for evaluation text", "windows", all, windows, "")
         case .observing(let windows, let all):
             try show("keep the teacher's predictions", "windows", all, windows, "")
+        case .writing(let windows, let all, let rate):
+            try show(
+                "write the ends of windows", "windows", all, windows,
+                rate > 0 ? String(format: "%.0f tokens/s", rate) : "")
         case .measuring(let file):
             try show("measure", "texts", nil, 0, (file as NSString).lastPathComponent)
         case .note(let text):

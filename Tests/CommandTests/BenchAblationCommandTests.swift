@@ -6,7 +6,8 @@ import Testing
 struct BenchAblationCommandTests {
     private static let corpus = Program.root + "/Examples/calibration.txt"
     private static let rows = [
-        "dense", "uniform", "sensitivity", "mixed-formats", "healing", "kernels", "speculation",
+        "dense", "dense-kernels", "uniform", "sensitivity", "mixed-formats", "healing", "kernels",
+        "speculation",
     ]
 
     /// A model that has seen one step; made once.
@@ -56,21 +57,23 @@ struct BenchAblationCommandTests {
             #expect(first.compactMap { $0["row"] as? String } == Self.rows)
             func numbers(_ key: String) -> [Double] { first.compactMap { $0[key] as? Double } }
             let (perplexities, ratios) = (numbers("perplexity"), numbers("perplexity_ratio"))
-            #expect(perplexities.count == 7 && ratios[0] == 1)
+            #expect(perplexities.count == 8 && ratios[0] == 1)
             #expect(zip(perplexities, ratios).allSatisfy { abs($0 / perplexities[0] - $1) < 1e-9 })
             // Kernels compute what libtorch does, and a draft changes nothing.
-            #expect(abs(perplexities[5] / perplexities[4] - 1) < 1e-4)
-            #expect(perplexities[6] == perplexities[5])
+            #expect(abs(perplexities[1] / perplexities[0] - 1) < 1e-4)
+            #expect(abs(perplexities[6] / perplexities[5] - 1) < 1e-4)
+            #expect(perplexities[7] == perplexities[6])
             let linear = numbers("linear_ratio")
-            #expect(linear[0] == 1 && linear.dropFirst().allSatisfy { $0 <= 0.65 && $0 > 0.4 })
+            #expect(linear[0] == 1 && linear[1] == 1)
+            #expect(linear.dropFirst(2).allSatisfy { $0 <= 0.65 && $0 > 0.4 })
             #expect(Set(numbers("linear_parameters").suffix(4)).count == 1)
             let (speeds, gains) = (numbers("tokens_per_second"), numbers("speed_ratio"))
             #expect(speeds.allSatisfy { $0 > 0 } && gains[0] == 1)
             #expect(zip(speeds, gains).allSatisfy { abs($0 / speeds[0] - $1) < 1e-9 })
             let (parameters, bytes) = (numbers("parameters"), numbers("bytes"))
-            #expect(parameters[6] > parameters[5] && bytes[6] > bytes[5], "the draft counts")
+            #expect(parameters[7] > parameters[6] && bytes[7] > bytes[6], "the draft counts")
             #expect(first.compactMap { $0["acceptance_length"] as? Double }.count == 1)
-            #expect(try #require(first[6]["acceptance_length"] as? Double) >= 1)
+            #expect(try #require(first[7]["acceptance_length"] as? Double) >= 1)
 
             let rows = scratch.path("ablation/rows")
             func text(_ row: String) throws -> String {
@@ -91,7 +94,7 @@ struct BenchAblationCommandTests {
             for (before, after) in zip(first, second) where before["row"] as? String != "kernels" {
                 #expect(before as NSDictionary == after as NSDictionary)
             }
-            #expect(second[5]["perplexity"] as? Double == perplexities[5])
+            #expect(second[6]["perplexity"] as? Double == perplexities[6])
             let kept = try FileManager.default.attributesOfItem(atPath: healed)[.modificationDate]
             #expect(made as? Date == kept as? Date)
 
@@ -105,7 +108,7 @@ struct BenchAblationCommandTests {
             }
             let csv = try Program.run(arguments(model, scratch, ["--csv"])).output
             #expect(csv.hasPrefix("row,text,scored_tokens,perplexity,"))
-            #expect(csv.split(separator: "\n").count == 8)
+            #expect(csv.split(separator: "\n").count == 9)
         }
     }
 
