@@ -61,7 +61,7 @@ struct AblationModels {
         let healed = try healed()
         return try folder.model("draft") { output in
             _ = try DraftStage(
-                model: healed, options: DraftOptions(), settings: stage.drafting,
+                model: healed, options: stage.draftOptions, settings: stage.drafting,
                 place: place(output)
             ).run { [tell] in try tell(.training(task: "draft", $0)) }
         }

@@ -29,6 +29,7 @@ package struct AblationStage {
     package var seed: UInt64 = 0
     package var healing = TrainingSettings()
     package var drafting = DraftStage.usualSettings
+    package var draftOptions = DraftOptions()
     /// Folder of a draft, where none is to be trained.
     package var draft: String?
     /// Tokens to guess at once; `nil`: as many as pay.
@@ -148,6 +149,8 @@ package struct AblationStage {
     private func settings(_ source: Fingerprint) throws -> [String: JSONValue] {
         let moments = MomentCache(
             source: source, windows: calibration, seed: seed, in: CacheFolder.root)
+        var draft = drafting.journal
+        draft["regeneration"] = draftOptions.regeneration?.journal
         return [
             "checkpoint": .string(source.hex), "keep": .string("\(keep)"),
             "calibration": .object([
@@ -156,7 +159,7 @@ package struct AblationStage {
             ]),
             "corpus": .string(
                 try corpus.map { try Fingerprint(ofFile: $0).hex }.joined(separator: " ")),
-            "healing": .object(healing.journal), "draft": .object(drafting.journal),
+            "healing": .object(healing.journal), "draft": .object(draft),
         ]
     }
 

@@ -12,7 +12,7 @@ package struct Regeneration: Sendable, Equatable {
     package init() {}
 
     /// What a run that goes on must agree in.
-    var journal: JSONValue {
+    package var journal: JSONValue {
         .object([
             "prompt-tokens": .integer(promptTokens), "temperature": .string("\(temperature)"),
         ])

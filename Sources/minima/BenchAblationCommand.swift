@@ -86,6 +86,12 @@ struct BenchAblationCommand: ParsableCommand {
     @Option(help: "Tokens to train a draft by, as in 20M.")
     var draftTokens = Amount(DraftStage.usualSettings.tokens)
 
+    @Flag(
+        help:
+            "Let the healed model write the text that its draft learns from, behind beginnings from the corpus."
+    )
+    var regenerate = false
+
     @Option(
         help: "Folder of a draft. Default: one is trained on the healed model.",
         completion: .directory)
@@ -146,6 +152,9 @@ struct BenchAblationCommand: ParsableCommand {
         where !(weight >= 0 && weight.isFinite) {
             throw ValidationError("--\(name) must be 0 or more")
         }
+        if regenerate, draft != nil {
+            throw ValidationError("--regenerate is about a draft that is trained: without --draft")
+        }
         guard nextToken + kl + hidden > 0 else {
             throw ValidationError("--next-token, --kl and --hidden are all 0: nothing would heal")
         }
@@ -190,6 +199,7 @@ struct BenchAblationCommand: ParsableCommand {
         stage.healing.batchTokens = min(batchTokens.value, tokens.value)
         stage.drafting.tokens = draftTokens.value
         stage.drafting.batchTokens = min(stage.drafting.batchTokens, draftTokens.value)
+        if regenerate { stage.draftOptions.regeneration = Regeneration() }
         stage.healing.window = length
         stage.drafting.window = min(stage.drafting.window, length)
         (stage.healing.seed, stage.drafting.seed) = (seed, seed)

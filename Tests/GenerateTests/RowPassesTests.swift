@@ -14,6 +14,9 @@ struct RowPassesTests {
         .init(
             parts: [.init(rows: 25_600, columns: 5_120), .init(rows: 25_600, columns: 5_120)],
             isPaired: true, tiles: 4),
+        .init(
+            parts: [.init(rows: 25_600, columns: 2_624), .init(rows: 25_600, columns: 2_624)],
+            isPaired: true, isApart: true, tiles: 8),
         .init(parts: [.init(rows: 3, columns: 8)], isPaired: false, tiles: 8),
         .init(parts: [.init(rows: 151_936, columns: 5_120)], isPaired: false, tiles: 8),
     ]
@@ -44,11 +47,19 @@ struct RowPassesTests {
         }
     }
 
-    @Test("the passes of a block over one part are as long as one another")
-    func evenPasses() {
-        for block in Self.shapes[4].dealt(to: 132) {
-            let rows = block.map(\.rows)
-            #expect((rows.max() ?? 0) - (rows.min() ?? 0) <= 1)
+    @Test(
+        "no block computes more tiles than its rows need, and passes differ by one at most",
+        arguments: shapes)
+    func wholeTiles(passes: RowPasses) {
+        let tile = passes.isPaired && !passes.isApart ? 8 : 16
+        func tiles(_ rows: Int) -> Int { (rows + tile - 1) / tile }
+        for block in passes.dealt(to: 132) {
+            for part in passes.parts.indices {
+                let own = block.filter { $0.part == part }.map(\.rows)
+                #expect(own.reduce(0) { $0 + tiles($1) } == tiles(own.reduce(0, +)))
+                let counts = own.map(tiles)
+                #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1)
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ struct DeviceLayer {
             tables[tiles] = try passes(
                 RowPasses(
                     parts: parts.map { .init(rows: $0.weight.rows, columns: $0.weight.columns) },
-                    isPaired: pairing != .none, tiles: tiles))
+                    isPaired: pairing != .none, isApart: pairing == .apart, tiles: tiles))
         }
         self.tables = tables
         let raw = parts.map {

@@ -11,9 +11,13 @@ struct RowPasses: Hashable {
     let parts: [Part]
     /// Rows of the first part and of the second belong together (gate and up).
     let isPaired: Bool
+    /// Of a pair each part has tiles of its own, instead of half of each tile.
+    var isApart = false
     /// Of sixteen rows that a pass has at most.
     let tiles: Int
 
+    /// Rows of a tile, or pairs of rows.
+    private var tileRows: Int { isPaired && !isApart ? 8 : 16 }
     /// Rows of a pass, or pairs of rows.
     var limit: Int { tiles * (isPaired ? 8 : 16) }
     /// What a row costs beside its bytes, in values: a pass over short rows ends sooner than its sums are added.
@@ -41,13 +45,14 @@ struct RowPasses: Hashable {
                 let (first, count) = (row(from), row(to) - row(from))
                 start += part.rows * cost
                 guard count > 0 else { continue }
+                // Of whole tiles, all but the last of them: one that is partly empty takes as long.
+                let whole = (count + tileRows - 1) / tileRows
                 let number = (count + limit - 1) / limit
+                var begin = 0
                 for pass in 0..<number {
-                    let begin = count * pass / number
-                    passes.append(
-                        Pass(
-                            part: index, row: first + begin,
-                            rows: count * (pass + 1) / number - begin))
+                    let end = min(count, (whole * (pass + 1) + number - 1) / number * tileRows)
+                    passes.append(Pass(part: index, row: first + begin, rows: end - begin))
+                    begin = end
                 }
             }
             return passes

@@ -26,6 +26,8 @@
 #define SWIZZLE(row) (WEIGHT == 2 ? (row) & 7 : ((row) & 1) << 2)
 #define MEETING (UNIT * WARPS * 8 * 36)  // floats
 #define BOXES (__CUDA_ARCH__ >= 900)     // x by tensor map
+// The eighth of a sum that a warp takes in a pass, or on one side of a twin's: another each time, for some have a chunk more than others.
+#define SLICE(pass, side) ((warp + 3 * (twin ? 2 * (pass) + (side) : (pass))) & (WARPS - 1))
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_constant__ LinearArguments a) {
     extern __shared__ __align__(1024) u8 dynamic[];
@@ -71,12 +73,13 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
             rows = work.z;
             if (rows == 0) return;
             const LinearPart &part = a.part[twin ? side : work.x];
-            const u64 offset = ((u64)(work.y + laneRow) * part.ldw + warp * TERMS + piece * PIECE) * WEIGHT;
+            const int slice = SLICE(pass, side);
+            const u64 offset = ((u64)(work.y + laneRow) * part.ldw + slice * TERMS + piece * PIECE) * WEIGHT;
             from = part.w + offset;
             fromThird = a.pairing == PAIRED ? a.part[1].w + offset : from + (u64)part.ldw * 8 * WEIGHT;
             fourRows = (u64)part.ldw * 4 * WEIGHT;
             tileStep = (u64)part.ldw * WEIGHT * tileRows;
-            termsLeft = part.n - warp * TERMS;
+            termsLeft = part.n - slice * TERMS;
             tiles = tilesLeft = (rows + tileRows - 1) / tileRows;
             rowsLeft = rows - laneRow;
         } while (termsLeft <= 0);
@@ -136,14 +139,15 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                 return;
             }
             const LinearPart &part = a.part[twin ? xSide : work.x];
+            const int slice = SLICE(xPass, xSide);
 #if BOXES
             map = (u64)a.maps[twin ? xSide : work.x];
-            term = warp * TERMS;
+            term = slice * TERMS;
 #else
-            x = part.x + ((u64)laneRow * part.ldx + warp * TERMS + piece * 8) * 2;
+            x = part.x + ((u64)laneRow * part.ldx + slice * TERMS + piece * 8) * 2;
             fourColumns = (u64)part.ldx * 8;  // bytes
 #endif
-            xLeft = part.n - warp * TERMS;
+            xLeft = part.n - slice * TERMS;
             if (xLeft > 0) return;
             if (twin && xSide == 0) {
                 xSide = 1;
@@ -204,10 +208,6 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
     bool isFirst = true;
 #endif
 
-#if WEIGHT == 1
-    u32 masks[4];
-    wideningMasks(masks);
-#endif
     // A column is one warp's.
     for (int column = warp; column < COLUMNS; column += WARPS) scales[column] = 1, squares[column] = 0;
     // Loads that are used behind the products, if registers suffice to wait so long.
@@ -265,7 +265,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
         for (int s = 0; s < 2; s++) {
             if (s == 1 && !twin) break;
             const int n = a.part[twin ? s : work.x].n;
-            for (int k = warp * TERMS; k < n; k += WARPS * TERMS) {
+            for (int k = SLICE(p, s) * TERMS; k < n; k += WARPS * TERMS) {
                 uint4 b[NT][TERMS / 32];
 #pragma unroll
                 for (int r = 0; r < TILES; r++) {
@@ -301,7 +301,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                                 // Of each half pieces 2q and 2q + 1.
                                 b[t][2 * h] = loadShared(input + (((2 * q) ^ turn) << 4));
                                 b[t][2 * h + 1] = loadShared(input + (((2 * q + 1) ^ turn) << 4));
-                                interleave(b[t][2 * h]), interleave(b[t][2 * h + 1]);
+                                halve(b[t][2 * h]), halve(b[t][2 * h + 1]);
 #endif
                             }
                         }
@@ -335,12 +335,12 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                         const uint4 &upper = i < 4 ? a0 : a2, &lower = i < 4 ? a1 : a3;
                         const u32 above = i % 4 == 0 ? upper.x : i % 4 == 1 ? upper.y : i % 4 == 2 ? upper.z : upper.w;
                         const u32 below = i % 4 == 0 ? lower.x : i % 4 == 1 ? lower.y : i % 4 == 2 ? lower.z : lower.w;
-                        const u32 w0 = widened<false>(above, masks), w1 = widened<false>(below, masks);
-                        const u32 w2 = widened<true>(above, masks), w3 = widened<true>(below, masks);
+                        const u32 w0 = widened<false>(above), w1 = widened<false>(below);
+                        const u32 w2 = widened<true>(above), w3 = widened<true>(below);
 #pragma unroll
                         for (int t = 0; t < NT; t++) {
                             const uint4 &x = b[t][i / 2];
-                            multiply(into[t], w0, w1, w2, w3, i % 2 ? x.z : x.x, i % 2 ? x.w : x.y);
+                            multiplyHalves(into[t], w0, w1, w2, w3, i % 2 ? x.z : x.x, i % 2 ? x.w : x.y);
                         }
                     }
 #endif
@@ -376,9 +376,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                 turn ^= 1;
 #pragma unroll
                 for (int t = first; t < min(first + UNIT, NT); t++) {
-                    float *own = sums + turn * MEETING + (((t - first) * WARPS + warp) * 8 + q * 2) * 36 + g;
 #pragma unroll
                     for (int half = 0; half < 2; half++) {
+                        float *own = sums + turn * MEETING + (((t - first) * WARPS + SLICE(p, half)) * 8 + q * 2) * 36 + g;
                         // A twin's second tile is the other part's.
                         const float *from0 = c[half ? 2 * u + 1 : 2 * u][t], *from1 = c[half ? TILES / 2 + u : u][t];
                         float v[4];
@@ -403,7 +403,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32, 1) linear(const __grid_
                     for (int w = 0; w < WARPS; w++) slices[w] = sums[turn * MEETING + (((t - first) * WARPS + w) * 8 + warp) * 36 + lane];
                     float y = sumOfSlices(slices) * scales[column];
 #if WEIGHT == 1
-                    y *= rowScale[u];
+                    y *= rowScale[u] * (INPUT_SCALE * WEIGHT_SCALE);
 #endif
                     if (a.pairing != UNPAIRED) {
                         const float up = __shfl_down_sync(~0u, y, twin ? 16 : 8);

@@ -1,45 +1,43 @@
-// Weights of one byte on their way to the tensor cores: what kernels of linear layers share.
+// Weights of one byte on their way to the tensor cores: what kernels of linear layers share. They and the inputs become float16 there,
+// which holds every value of a byte, and of an input eight times as many digits as bfloat16 has.
 #if WEIGHT == 1
-/// (a & mask) | b, in one instruction: the compiler takes two, with two constants.
-__device__ __forceinline__ u32 maskedOr(u32 a, u32 mask, u32 b) {
-    u32 result;
-    asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(a), "r"(mask), "r"(b));
-    return result;
-}
-/// Of every four terms the first and third together, and the second and fourth, as bytes are widened.
-__device__ __forceinline__ void interleave(uint4 &v) {
-    const uint4 old = v;
-    v.x = __byte_perm(old.x, old.y, 0x5410), v.y = __byte_perm(old.x, old.y, 0x7632);
-    v.z = __byte_perm(old.z, old.w, 0x5410), v.w = __byte_perm(old.z, old.w, 0x7632);
-}
-/// The first and third of four bytes as bfloat16 values, or, `isOdd`, the second and fourth.
-template <bool isOdd>
-__device__ __forceinline__ u32 widened(u32 bytes, const u32 (&masks)[4]) {
-    u32 value;
-#if IS_FLOAT
-    // Sign, exponent and mantissa in their places are the value times 2^-120.
-    const u32 upper = isOdd ? bytes : bytes << 8;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(value) : "r"(maskedOr(upper, masks[0], (upper >> 4) & masks[1])), "r"(masks[2]), "r"(masks[3]));
+// Inputs are divided by it: up to 524,000 they are finite, and what is lost of small ones is below 2.4e-7.
+#define INPUT_SCALE 8.f
+#if IS_FLOAT && __CUDA_ARCH__ < 890
+#define WEIGHT_SCALE 256.f
 #else
-    // 128 and the lower seven bits, less 128 or, with the sign bit, 256.
-    const u32 lower = isOdd ? bytes >> 8 : bytes;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;"
-        : "=r"(value) : "r"(maskedOr(lower, masks[0], masks[1])), "r"(0x3f803f80u), "r"(maskedOr(lower, masks[2], masks[3])));
+#define WEIGHT_SCALE 1.f
+#endif
+
+/// Two neighbours of four bytes, times 1 / WEIGHT_SCALE: the first two, or, `isUpper`, the others.
+template <bool isUpper>
+__device__ __forceinline__ u32 widened(u32 bytes) {
+    u32 value;
+#if !IS_FLOAT
+    // Behind the exponent of 1,024 stands the value and 128.
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(value) : "r"(bytes ^ 0x80808080u), "r"(0x64646464u), "n"(isUpper ? 0x4342 : 0x4140));
+    asm("add.rn.f16x2 %0, %0, %1;" : "+r"(value) : "r"(0xe480e480u));
+#elif __CUDA_ARCH__ >= 890
+    asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(value) : "h"((u16)(isUpper ? bytes >> 16 : bytes)));
+#else
+    // Sign, exponent and mantissa in their places are the value times 2^-8.
+    const u32 spread = __byte_perm(bytes, 0, isUpper ? 0x3424 : 0x1404);
+    value = (spread & 0x80008000u) | ((spread >> 1) & 0x3f803f80u);
 #endif
     return value;
 }
-/// Constants of `widened`, in registers.
-__device__ __forceinline__ void wideningMasks(u32 (&masks)[4]) {
-#if IS_FLOAT
-    asm volatile("mov.u32 %0, 0x80008000; mov.u32 %1, 0x07f007f0; mov.u32 %2, 0x7b807b80; mov.u32 %3, 0x80008000;"
-#else
-    asm volatile("mov.u32 %0, 0x007f007f; mov.u32 %1, 0x43004300; mov.u32 %2, 0x00800080; mov.u32 %3, 0xc300c300;"
-#endif
-                 : "=r"(masks[0]), "=r"(masks[1]), "=r"(masks[2]), "=r"(masks[3]));
+/// Two bfloat16 values as float16, divided by INPUT_SCALE; what is too large becomes infinite.
+__device__ __forceinline__ u32 halved(u32 pair) {
+    u32 value;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(value) : "f"(high(pair) / INPUT_SCALE), "f"(low(pair) / INPUT_SCALE));
+    return value;
 }
-__device__ __forceinline__ uint2 loadSharedPair(u32 from) {
-    uint2 v;
-    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(from));
-    return v;
+__device__ __forceinline__ void halve(uint4 &v) { v.x = halved(v.x), v.y = halved(v.y), v.z = halved(v.z), v.w = halved(v.w); }
+/// As `multiply`, of float16 values.
+__device__ __forceinline__ void multiplyHalves(float (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 #endif
