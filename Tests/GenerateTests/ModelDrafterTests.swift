@@ -105,6 +105,46 @@ struct ModelDrafterTests {
         #expect(try drafted(1, from: 0, to: 5))
     }
 
+    @Test("what waited in the host's memory is guessed on as if it had stayed, and within the bytes that are allowed")
+    func spilled() throws {
+        let target = try target()
+        let draft = try DraftModel(folder: "\(TestData.drafts)/authors", for: target)
+        let executor = try Executor(target)
+        let own = PagedCache.byteCount(
+            draft.configuration.layer, blocks: 1, blockTokens: Executor.blockTokens, as: .float32)
+        let bytes = 2 * (executor.blockBytes + own)
+        let text = try Self.expected("authors").text
+        func guesses(spilling: Bool, bytes: Int) throws -> [Int32]? {
+            let speculating = try executor.speculating(
+                Speculation(.draft(draft), length: 4), blocks: 4, spill: bytes)
+            let drafter = try #require(speculating.drafter)
+            #expect(speculating.runner.spillBlocks == (bytes == 0 ? 0 : 2))
+            func run(
+                _ request: Int, from start: Int, to end: Int, in block: Int,
+                saved: [Scheduler.Transfer] = [], restored: [Scheduler.Transfer] = []
+            ) throws -> [Int32]? {
+                let item = Scheduler.Item(
+                    request: RequestID(request), tokens: Array(text[start..<end]), start: start,
+                    blocks: [block], predicts: true)
+                let step = Scheduler.Step(
+                    items: [item], preempted: [], saved: saved, restored: restored)
+                try drafter.transfer(for: step)
+                _ = try speculating.runner.logits(of: step)
+                let turn = DraftTurn(
+                    request: RequestID(request), item: 0, kept: end - start,
+                    tokens: Array(text[...end]), blocks: [block], wanted: 4,
+                    choices: [nil, nil, nil, nil])
+                return try drafter.draft(behind: step, [turn])[RequestID(request)]
+            }
+            _ = try run(1, from: 0, to: 11, in: 2)
+            guard spilling else { return try run(1, from: 11, to: 12, in: 2) }
+            _ = try run(2, from: 3, to: 14, in: 2, saved: [.init(block: 2, place: 1)])
+            return try run(1, from: 11, to: 12, in: 0, restored: [.init(block: 0, place: 1)])
+        }
+        let stayed = try #require(try guesses(spilling: false, bytes: 0))
+        #expect(try guesses(spilling: true, bytes: bytes) == stayed)
+    }
+
     @Test("drafts of another model, and folders that are none, are refused by name")
     func refusals() throws {
         let target = try target()

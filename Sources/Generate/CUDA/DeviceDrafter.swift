@@ -12,6 +12,7 @@ package final class DeviceDrafter: Drafter {
     let draft: DeviceDraft
     private let runner: any StepRunner
     private let cache: PagedCache
+    private let spill: SpillMemory
     package let limit: Int
     private var coverage = DraftCoverage()
     /// Of all positions that the cache has room for, and of those that a draft comes to behind them.
@@ -44,6 +45,7 @@ package final class DeviceDrafter: Drafter {
         cache = try PagedCache(
             layer, blocks: runner.blocks + 1, blockTokens: runner.blockTokens, as: .bfloat16,
             on: device, noise: noise)
+        spill = try SpillMemory(of: cache, blocks: runner.spillBlocks)
         let positions =
             min(target.model.configuration.maxPositions, runner.blocks * runner.blockTokens)
             + Speculation.limit
@@ -56,6 +58,8 @@ package final class DeviceDrafter: Drafter {
     }
 
     package func end(_ request: RequestID) { coverage.end(request) }
+
+    package func transfer(for step: Scheduler.Step) throws { try spill.transfer(for: step) }
 
     // MARK: What a step brought
 

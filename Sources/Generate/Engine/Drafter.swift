@@ -11,8 +11,16 @@ package protocol Drafter: AnyObject {
     /// - Returns: what may follow, at most `wanted` tokens of each turn.
     func draft(behind step: Scheduler.Step, _ turns: [DraftTurn]) throws -> [RequestID: [Int32]]
 
+    /// Copies states of requests that give their blocks back, and of those that get blocks again, as the target's are copied.
+    /// Comes before anything of the step is drafted behind.
+    func transfer(for step: Scheduler.Step) throws
+
     /// Forgets a request.
     func end(_ request: RequestID)
+}
+
+extension Drafter {
+    package func transfer(for step: Scheduler.Step) throws {}
 }
 
 /// What a step brought for one request.

@@ -168,6 +168,12 @@ package final class Engine {
             answers[item.request]?.isStarted = true
             events.append(.started(item.request))
         }
+        do {
+            try drafter?.transfer(for: step)
+        } catch {
+            // Guesses are worse, the text is not.
+            draftFault = "\(error)"
+        }
         let predictions: [RequestID: [Prediction]]
         do {
             predictions = try self.predictions(of: step)

@@ -8,6 +8,7 @@ package final class ModelDrafter: Drafter {
     private let model: DraftModel
     private let runner: any StepRunner
     private let cache: PagedCache
+    private let spill: SpillMemory
     private let host: HostDraft?
     package let limit: Int
     private var coverage = DraftCoverage()
@@ -27,6 +28,7 @@ package final class ModelDrafter: Drafter {
             model.configuration.layer, blocks: runner.blocks, blockTokens: runner.blockTokens,
             as: Executor.cacheType(model.embedding.elementType, on: device), on: device,
             noise: noise)
+        spill = try SpillMemory(of: cache, blocks: runner.spillBlocks)
         if case .host(let target) = executor.backend {
             host = try HostDraft(model, pool: target.pool)
         } else {
@@ -64,6 +66,8 @@ package final class ModelDrafter: Drafter {
     // MARK: Guessing
 
     package func end(_ request: RequestID) { coverage.end(request) }
+
+    package func transfer(for step: Scheduler.Step) throws { try spill.transfer(for: step) }
 
     /// A request that gets a draft.
     private struct Chain {

@@ -43,10 +43,17 @@ package struct SpeculatingRunner {
 }
 
 extension Executor {
-    /// A runner, see `runner`, with what guesses ahead of it.
+    /// A runner, see `runner`, with what guesses ahead of it, whose states wait in `spill` too.
     package func speculating(
         _ speculation: Speculation, blocks: Int, spill: Int = 0, noise: UInt64? = nil
     ) throws -> SpeculatingRunner {
+        var spill = spill
+        if case .draft(let model) = speculation.source {
+            let own = PagedCache.byteCount(
+                model.configuration.layer, blocks: 1, blockTokens: Self.blockTokens,
+                as: Self.cacheType(model.embedding.elementType, on: model.embedding.device))
+            spill = spill / (blockBytes + own) * blockBytes
+        }
         let runner = try runner(
             blocks: blocks, spill: spill, noise: noise,
             tapping: speculation.tappedLayers(of: model.configuration.layerCount))
