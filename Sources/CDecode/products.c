@@ -1,5 +1,5 @@
-// Products of a few rows with a weight. A weight is read once: eight of its rows and up to four of x are multiplied at a
-// time, so that every value that is loaded is used that often. The order of additions does not depend on the number
+// Products of a few rows with a weight. A weight is read once: six of its rows and up to four of x, or three and eight, are
+// multiplied at a time, so that every value that is loaded is used that often, while the rows behind them are on their way. The order of additions does not depend on the number
 // of threads, nor on what else is in the batch.
 #include "pool.h"
 
@@ -153,17 +153,23 @@ AVX512 static inline __m512 load(cd_type type, const void *values, int64_t index
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
 }
 
-// rows × batch sums at once; both are constants where it is called.
+// rows × batch sums at once; both are constants where it is called. Where these weights are wanted for the last time, the next
+// rows' are asked for: what waits for memory then waits beside the arithmetic, not before it.
 AVX512 static inline __attribute__((always_inline)) void tile(const product *p, cd_type type, int64_t row, int64_t b,
                                                                 const int rows, const int batch) {
     int64_t n = p->w.columns;
-    __m512 sums[8][4];
+    const int bytes = type == CD_F32 ? 4 : type == CD_BF16 ? 2 : 1;
+    const char *next = (const char *)p->w.values + (row + rows) * n * bytes;
+    const bool ahead = b + batch >= p->batch;
+    __m512 sums[6][8];
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < batch; i++) sums[r][i] = _mm512_setzero_ps();
     for (int64_t c = 0; c < n; c += 16) {
         __mmask16 mask = n - c >= 16 ? 0xFFFF : (__mmask16)((1u << (n - c)) - 1);
-        __m512 x[4];
+        __m512 x[8];
         for (int i = 0; i < batch; i++) x[i] = _mm512_maskz_loadu_ps(mask, p->x + (b + i) * p->xstride + c);
+        if (ahead && c * bytes % 64 == 0)
+            for (int r = 0; r < rows; r++) _mm_prefetch(next + (r * n + c) * bytes, _MM_HINT_T0);
         for (int r = 0; r < rows; r++) {
             __m512 w = load(type, p->w.values, (row + r) * n + c, mask);
             for (int i = 0; i < batch; i++) sums[r][i] = _mm512_fmadd_ps(w, x[i], sums[r][i]);
@@ -177,6 +183,8 @@ AVX512 static inline __attribute__((always_inline)) void tile(const product *p, 
 #define TILES(TYPE, ROWS)                                                                                              \
     for (; row + ROWS <= to; row += ROWS) {                                                                            \
         int64_t b = 0;                                                                                                 \
+        if (ROWS <= 3)                                                                                                 \
+            for (; b + 8 <= p->batch; b += 8) tile(p, TYPE, row, b, ROWS, 8);                                          \
         for (; b + 4 <= p->batch; b += 4) tile(p, TYPE, row, b, ROWS, 4);                                              \
         if (b + 2 <= p->batch) {                                                                                       \
             tile(p, TYPE, row, b, ROWS, 2);                                                                            \
@@ -185,10 +193,17 @@ AVX512 static inline __attribute__((always_inline)) void tile(const product *p, 
         if (b < p->batch) tile(p, TYPE, row, b, ROWS, 1);                                                              \
     }
 
-AVX512 static void wide_linear_f32(const product *p, int64_t row, int64_t to) { TILES(CD_F32, 4) TILES(CD_F32, 1) }
-AVX512 static void wide_linear_bf16(const product *p, int64_t row, int64_t to) { TILES(CD_BF16, 4) TILES(CD_BF16, 1) }
-AVX512 static void wide_linear_i8(const product *p, int64_t row, int64_t to) { TILES(CD_I8, 4) TILES(CD_I8, 1) }
-AVX512 static void wide_linear_e4m3(const product *p, int64_t row, int64_t to) { TILES(CD_E4M3, 4) TILES(CD_E4M3, 1) }
+#define WIDE_LINEAR(NAME, TYPE)                                                                                        \
+    AVX512 static void NAME(const product *p, int64_t row, int64_t to) {                                               \
+        if (p->batch < 8) TILES(TYPE, 6)                                                                               \
+        TILES(TYPE, 3)                                                                                                 \
+        TILES(TYPE, 1)                                                                                                 \
+    }
+
+WIDE_LINEAR(wide_linear_f32, CD_F32)
+WIDE_LINEAR(wide_linear_bf16, CD_BF16)
+WIDE_LINEAR(wide_linear_i8, CD_I8)
+WIDE_LINEAR(wide_linear_e4m3, CD_E4M3)
 
 // Rows of a and up to 32 places of the result at once: y[r, i…] (+)= Σ_k a[r, k] · x[k, i…], x behind value `offset`.
 AVX512 static inline __attribute__((always_inline)) void strip(cd_matrix a, int64_t row, const void *x, cd_type type,
@@ -303,7 +318,7 @@ void cd_slices(cd_pool *pool, const float *x, int64_t rows, int64_t inner, cd_ma
 void cd_linear(cd_pool *pool, cd_matrix w, const float *x, int64_t xstride, float *y, int64_t ystride,
                const int32_t *places, int64_t batch, bool add) {
     product p = {w, x, y, places, xstride, ystride, batch, 0, add};
-    cd_parallel(pool, w.rows, cd_piece(pool, w.rows, 4, w.columns * batch), linear_piece, &p);
+    cd_parallel(pool, w.rows, cd_piece(pool, w.rows, 6, w.columns * batch), linear_piece, &p);
 }
 
 void cd_expand(cd_pool *pool, cd_matrix a, const float *x, int64_t xstride, float *y, int64_t ystride, int64_t width,
