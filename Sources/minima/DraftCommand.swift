@@ -143,9 +143,9 @@ extension DraftReport {
             lines.append(
                 (
                     "tokens a step, \(name)",
-                    String(
-                        format: "%.2f with chains of 4, %.2f with chains of 7",
-                        measured.acceptanceLength(4), measured.acceptanceLength(7))
+                    measured.chains.map {
+                        String(format: "%.2f with chains of %d", measured.acceptanceLength($0), $0)
+                    }.joined(separator: ", ")
                 ))
         }
         return lines.aligned
