@@ -65,6 +65,10 @@ extension SpeculationEntry {
             entries = try StrictJSON.decode([SpeculationEntry].self, from: bytes, of: path)
         } catch .manifest(let file, let reason) {
             throw .manifest(file: file, reason: "\(expected): \(reason)")
+        } catch .malformedJSON(let file, let offset, let reason) {
+            // A table, say, printed without --json.
+            throw .manifest(
+                file: file, reason: "\(expected): malformed at byte \(offset): \(reason)")
         }
         guard !entries.isEmpty else {
             throw .manifest(file: path, reason: "\(expected): it holds no measurement")
