@@ -37,6 +37,21 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
             self.gradientNorm = gradientNorm
         }
 
+        /// That it can be drawn.
+        func validate() throws(ManifestError) {
+            for (key, value) in [
+                ("tokens", Double(tokens)), ("loss", loss), ("next_token", nextToken),
+                ("kl", divergence ?? 0), ("hidden", hidden ?? 0), ("task", task ?? 0),
+                ("gradient_norm", gradientNorm),
+            ] {
+                if let fault = ManifestError.quantity(
+                    "curve: step \(step): \(key)", value, outside: ManifestError.drawable)
+                {
+                    throw fault
+                }
+            }
+        }
+
         private enum CodingKeys: String, CodingKey {
             case step, tokens, loss, hidden, task
             case nextToken = "next_token"
@@ -166,9 +181,11 @@ package struct HealReport: JSONArtifact, Hashable, Sendable {
 
     package func validate() throws(ManifestError) {
         guard version == Self.currentVersion else { throw .version(version, Self.currentVersion) }
-        for point in curve where !point.loss.isFinite || !point.gradientNorm.isFinite {
-            throw .number(
-                "loss", point.loss, matrix: "step \(point.step)", expected: "a finite number")
+        if let fault = ManifestError.quantity(
+            "tokens_per_second", tokensPerSecond, outside: 0...ManifestError.most)
+        {
+            throw fault
         }
+        for point in curve { try point.validate() }
     }
 }

@@ -18,6 +18,8 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
     case part(String, matrix: String, problem: String)
     /// A number of a matrix outside of what it can be.
     case number(String, Double, matrix: String, expected: String)
+    /// A number of a report outside of what it can be.
+    case quantity(String, Double, expected: String)
     case candidate(Format.Kind, matrix: String, problem: String)
     case elements(limit: Int)
     /// A setting of the fit, and what is wrong with it.
@@ -56,6 +58,8 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
             "part '\(part)' of matrix '\(matrix)' \(problem)"
         case .number(let key, let value, let matrix, let expected):
             "'\(key)' of matrix '\(matrix)' is \(value), not \(expected)"
+        case .quantity(let key, let value, let expected):
+            "'\(key)' is \(value), not \(expected)"
         case .candidate(let kind, let matrix, let problem):
             "a \(kind.rawValue) candidate of matrix '\(matrix)' \(problem)"
         case .elements(let limit):
@@ -67,5 +71,25 @@ package enum ManifestError: Error, Equatable, CustomStringConvertible {
         case .sharing(let matrix, let other, let problem):
             "matrix '\(matrix)' cannot share the input factor of '\(other)', which \(problem)"
         }
+    }
+}
+
+extension ManifestError {
+    /// Beyond it nothing goes that is counted or timed.
+    static let most = 1e16
+    /// What can be added up and drawn: a training that goes wrong may lose any amount.
+    static let drawable = -1e300...1e300
+
+    /// - Returns: `nil` where `value` is what it can be.
+    static func quantity(
+        _ key: @autoclosure () -> String, _ value: Double, outside range: ClosedRange<Double>
+    ) -> ManifestError? {
+        func words(_ bound: Double) -> String {
+            bound == bound.rounded() && abs(bound) < most ? "\(Int(bound))" : "\(bound)"
+        }
+        guard !range.contains(value) else { return nil }
+        return .quantity(
+            key(), value,
+            expected: "a number from \(words(range.lowerBound)) to \(words(range.upperBound))")
     }
 }

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Compiled for several processors; which is chosen when the program starts.
+// Compiled for several processors; which is chosen when the program starts, by what the processor can. (By the name of one,
+// as in "arch=skylake-avx512", no processor of another maker is meant.)
 #if defined(__x86_64__)
-#define CLONED __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define CLONED
 #endif

@@ -59,7 +59,7 @@ static inline void put(const product *p, int64_t b, int64_t row, float value) {
 // MARK: Without AVX-512: sixteen sums, which the compiler keeps in whatever vectors there are, added as below.
 
 #if defined(__x86_64__)
-#define CLONED __attribute__((target_clones("arch=haswell", "default")))
+#define CLONED __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define CLONED
 #endif

@@ -28,63 +28,6 @@ package struct DraftBenchmark {
         self.prompts = prompts
     }
 
-    package struct Case: BenchmarkRow {
-        package let variant: MeasuredModel.Variant
-        package let keep: Double
-        package let kv: String
-        package let batch: Int
-        package let context: Int
-        /// Written behind each prompt.
-        package let tokens: Int
-        /// `nil`: as many as paid.
-        package let draftLength: Int?
-        package let drafted: Int
-        package let accepted: Int
-        /// Tokens that a step with a draft brought a sequence.
-        package let acceptanceLength: Double
-        /// Of drafts as long, the share that was right up to each position.
-        package let acceptedShares: [Double]
-        /// Of all sequences, prompts not counted.
-        package let plainTokensPerSecond: Double
-        package let tokensPerSecond: Double
-        package let ratioToPlain: Double
-        /// Sequences whose text is the same with drafts and without: all of them, or something is wrong.
-        package let sameTexts: Int
-
-        package enum CodingKeys: String, CodingKey, CaseIterable {
-            case variant, keep, kv, batch, context, tokens
-            case draftLength = "draft_length"
-            case drafted, accepted
-            case acceptanceLength = "acceptance_length"
-            case acceptedShares = "accepted_shares"
-            case plainTokensPerSecond = "plain_tokens_per_second"
-            case tokensPerSecond = "speculative_tokens_per_second"
-            case ratioToPlain = "ratio_to_plain"
-            case sameTexts = "same_texts"
-        }
-
-        package func text(of column: CodingKeys) -> String {
-            switch column {
-            case .variant: variant.rawValue
-            case .keep: String(format: "%.4f", keep)
-            case .kv: kv
-            case .batch: "\(batch)"
-            case .context: "\(context)"
-            case .tokens: "\(tokens)"
-            case .draftLength: draftLength.map(String.init) ?? "auto"
-            case .drafted: "\(drafted)"
-            case .accepted: "\(accepted)"
-            case .acceptanceLength: String(format: "%.3f", acceptanceLength)
-            case .acceptedShares:
-                acceptedShares.map { String(format: "%.3f", $0) }.joined(separator: " ")
-            case .plainTokensPerSecond: String(format: "%.1f", plainTokensPerSecond)
-            case .tokensPerSecond: String(format: "%.1f", tokensPerSecond)
-            case .ratioToPlain: String(format: "%.3f", ratioToPlain)
-            case .sameTexts: "\(sameTexts)"
-            }
-        }
-    }
-
     /// What the largest case needs, by `BenchmarkMemory`.
     package static func load(
         batches: [Int], contexts: [Int], tokens: Int, draft: DraftConfiguration,
@@ -110,9 +53,9 @@ package struct DraftBenchmark {
     package func run(
         progress: (_ done: Int, _ total: Int, _ note: String) throws -> Void,
         tell: (String) -> Void = { _ in }
-    ) throws -> [Case] {
+    ) throws -> [SpeculationEntry] {
         let facts = measured.facts
-        var (found, notes) = ([Case](), Set<String>())
+        var (found, notes) = ([SpeculationEntry](), Set<String>())
         let total = 2 * batches.count * contexts.count
         for context in contexts {
             for batch in batches {
@@ -128,7 +71,7 @@ package struct DraftBenchmark {
                 let drafted = try texts(Speculation(.draft(draft), length: length))
                 let counts = drafted.counts
                 found.append(
-                    Case(
+                    SpeculationEntry(
                         variant: facts.variant, keep: facts.keep, kv: facts.kv, batch: batch,
                         context: context, tokens: tokens, draftLength: length,
                         drafted: counts.drafted, accepted: counts.accepted,
@@ -185,6 +128,29 @@ package struct DraftBenchmark {
     ) throws -> (texts: [[Int]], tokensPerSecond: Double) {
         try engine.greedyTexts(behind: prompts, tokens: tokens) {
             if let fault = engine.draftFault { throw DraftBenchmarkError.draft(fault) }
+        }
+    }
+}
+
+extension SpeculationEntry: BenchmarkRow {
+    package func text(of column: CodingKeys) -> String {
+        switch column {
+        case .variant: variant.rawValue
+        case .keep: String(format: "%.4f", keep)
+        case .kv: kv
+        case .batch: "\(batch)"
+        case .context: "\(context)"
+        case .tokens: "\(tokens)"
+        case .draftLength: draftLength.map(String.init) ?? "auto"
+        case .drafted: "\(drafted)"
+        case .accepted: "\(accepted)"
+        case .acceptanceLength: String(format: "%.3f", acceptanceLength)
+        case .acceptedShares:
+            acceptedShares.map { String(format: "%.3f", $0) }.joined(separator: " ")
+        case .plainTokensPerSecond: String(format: "%.1f", plainTokensPerSecond)
+        case .tokensPerSecond: String(format: "%.1f", tokensPerSecond)
+        case .ratioToPlain: String(format: "%.3f", ratioToPlain)
+        case .sameTexts: "\(sameTexts)"
         }
     }
 }

@@ -15,11 +15,9 @@ package struct MeasuredModel {
         executor = try Executor(model, cache: cache)
     }
 
-    package enum Variant: String, Codable, Sendable { case dense, compressed }
-
     /// What is the same in all measurements of a model.
     package struct Facts: Sendable {
-        package let variant: Variant
+        package let variant: ModelVariant
         /// Linear parameters, as a share of the dense model's.
         package let keep: Double
         /// Type of the cached keys and values, as in "bf16".

@@ -22,7 +22,7 @@ package struct PrefillBenchmark {
     package init(_ measured: MeasuredModel) { self.measured = measured }
 
     package struct Case: BenchmarkRow {
-        package let variant: MeasuredModel.Variant
+        package let variant: ModelVariant
         package let keep: Double
         package let kv: String
         package let tokens: Int

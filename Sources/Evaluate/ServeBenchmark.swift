@@ -27,7 +27,7 @@ package struct ServeBenchmark {
     }
 
     package struct Result: BenchmarkRow {
-        package let variant: MeasuredModel.Variant
+        package let variant: ModelVariant
         package let keep: Double
         package let kv: String
         package let requests: Int

@@ -1,4 +1,5 @@
-/// Named values as horizontal bars from zero. Where one is ours, every other bears a mark at its length.
+/// Named values as horizontal bars from zero. Where one is ours, every other bears a mark at its length; of several, at that of
+/// the one that follows it, or else of the last.
 struct BarChart {
     struct Bar {
         let name: String
@@ -19,7 +20,6 @@ struct BarChart {
         let x = Scale(
             .linear, min(0, values.min() ?? 0)...max(0, values.max() ?? 0), to: (0, width - 76))
         let zero = x.position(0)
-        let reference = bars.firstIndex(where: \.isOurs).map { x.position(values[$0]) }
         var drawing = Drawing(width: width, height: Double(bars.count) * row + 4, label: label)
         for (index, bar) in bars.enumerated() {
             let y = Double(index) * row
@@ -34,13 +34,20 @@ struct BarChart {
                     class: bar.isOurs ? "bar ours" : "bar", title: "\(bar.name): \(bar.words)"))
             // Beside the bars alone, so that no line crosses a word.
             drawing.shapes.append(Drawing.line([(zero, y + 16), (zero, y + 34)], class: "axis"))
-            if let reference, !bar.isOurs {
+            if let reference = reference(of: index) {
+                let mark = x.position(reference)
                 drawing.shapes.append(
-                    Drawing.line([(reference, y + 17), (reference, y + 33)], class: "mark"))
+                    Drawing.line([(mark, y + 17), (mark, y + 33)], class: "mark"))
             }
             drawing.shapes.append(
                 Drawing.text(bar.words, max(zero, end) + 6, y + 29, class: "value"))
         }
         return drawing
+    }
+
+    /// The value that a bar which is not ours is compared with.
+    private func reference(of index: Int) -> Double? {
+        guard !bars[index].isOurs else { return nil }
+        return (bars[index...].first(where: \.isOurs) ?? bars.last(where: \.isOurs))?.value
     }
 }

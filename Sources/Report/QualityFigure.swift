@@ -24,8 +24,7 @@ struct QualityFigure {
         let methods = comparison.methods.filter { method in
             entries.contains { $0.method == method }
         }
-        let room = 34 + min(156, methods.map { Drawing.width(of: $0) }.max() ?? 0)
-        let plot = Plot(width: 440, height: 330, left: 46, right: room)
+        let plot = Plot(width: 440, height: 330, left: 46, right: LineEnd.room(for: methods))
         let rises = entries.compactMap { $0.text(text)?.rise }
         guard
             let y = Scale.logarithmic(
@@ -45,22 +44,15 @@ struct QualityFigure {
         let ends = methods.enumerated().reversed().compactMap { index, method in
             curve(method, colour: index, entries, text, x: x, y: y, into: &drawing)
         }
-        label(ends, plot, in: &drawing)
+        drawing.shapes += LineEnd.labels(ends, beside: plot)
         let dense = entries.compactMap { $0.text(text)?.densePerplexity }.first ?? 0
         return ("\(text), dense perplexity \(NumberText.short(dense))", drawing)
-    }
-
-    private struct End {
-        let method: String
-        let colour: String
-        let x: Double
-        let y: Double
     }
 
     private func curve(
         _ method: String, colour: Int, _ entries: [ComparisonEntry], _ text: String, x: Scale,
         y: Scale, into drawing: inout Drawing
-    ) -> End? {
+    ) -> LineEnd? {
         let points = entries.filter { $0.method == method }
             .sorted { ($0.bytesAfter, $0.keep) < ($1.bytesAfter, $1.keep) }
             .compactMap { entry in
@@ -80,24 +72,7 @@ struct QualityFigure {
                         "\(method) at \(NumberText.plain(entry.keep)): \(NumberText.rise(rise)), \(NumberText.bytes(entry.bytesAfter))"
                 ))
         }
-        return End(method: method, colour: name, x: last.1, y: last.2)
-    }
-
-    private func label(_ ends: [End], _ plot: Plot, in drawing: inout Drawing) {
-        let places = LabelLayout.places(
-            ends.map(\.y), spacing: 15, within: plot.top...plot.yRange.0)
-        for (end, place) in zip(ends, places) {
-            let edge = plot.xRange.1
-            drawing.shapes.append(
-                Drawing.line(
-                    [(end.x + 5, end.y), (edge + 6, place), (edge + 14, place)],
-                    class: "leader \(end.colour)"))
-            let isOurs = ModelComparison.isOurs(end.method)
-            drawing.shapes.append(
-                Drawing.text(
-                    end.method.shortened(to: 20), edge + 18, place + 4,
-                    class: isOurs ? "label strong" : "label"))
-        }
+        return LineEnd(name: method, colour: name, isOurs: isOurs, x: last.1, y: last.2)
     }
 
     private var table: DataTable { Self.table("Every method and budget", comparison.entries) }

@@ -7,6 +7,7 @@ package enum ReportError: Error, Equatable, CustomStringConvertible {
     case noMatrix(file: String)
     case notFolder(String)
     case emptyFolder(String)
+    case noDraftReport(String)
     case differentSource(file: String, found: Fingerprint, other: String, expected: Fingerprint)
     /// Comparisons of one model's name and two checkpoints.
     case modelOfTwoSources(String, file: String, other: String)
@@ -20,13 +21,15 @@ package enum ReportError: Error, Equatable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .noInput:
-            "there is nothing to report: give a sensitivity map, a plan, a compression report or comparisons"
+            "there is nothing to report: give a sensitivity map, a plan, a compression report, a draft or comparisons"
         case .noMatrix(let file):
             "\(file) lists no matrix"
         case .notFolder(let path):
             "\(path) is not a folder; --compare takes the folder that holds the comparisons"
         case .emptyFolder(let folder):
             "\(folder) holds no *.json file"
+        case .noDraftReport(let folder):
+            "\(folder) holds no \(DraftReport.file), which `minima draft` writes beside a draft's weights"
         case .differentSource(let file, let found, let other, let expected):
             "\(file) was made from checkpoint \(Self.short(found)), and \(other) from \(Self.short(expected)); one report shows one checkpoint"
         case .modelOfTwoSources(let model, let file, let other):

@@ -22,6 +22,10 @@ package struct ReportInputs: Sendable {
     package let trainings: [Named<HealReport>]
     /// Of the models that a run made.
     package let evaluation: Named<RunEvaluation>?
+    /// As they were given.
+    package let drafts: [Named<DraftReport>]
+    /// What drafts brought, as it was given.
+    package let speculations: [Named<[SpeculationEntry]>]
     /// By model, method and budget.
     package let comparisons: [Named<ComparisonEntry>]
 
@@ -30,11 +34,14 @@ package struct ReportInputs: Sendable {
     package init(
         sensitivity: Named<SensitivityMap>?, plans: [Named<CompressionPlan>],
         compression: Named<CompressionReport>?, trainings: [Named<HealReport>] = [],
-        evaluation: Named<RunEvaluation>? = nil, comparisons: [Named<ComparisonEntry>]
+        evaluation: Named<RunEvaluation>? = nil, drafts: [Named<DraftReport>] = [],
+        speculations: [Named<[SpeculationEntry]>] = [], comparisons: [Named<ComparisonEntry>]
     ) throws(ReportError) {
         self.compression = compression
         self.trainings = trainings
         self.evaluation = evaluation
+        self.drafts = drafts
+        self.speculations = speculations
         self.sensitivity = sensitivity
         self.plans = plans
         self.comparisons = comparisons.sorted {
@@ -43,7 +50,8 @@ package struct ReportInputs: Sendable {
         }
         guard
             sensitivity != nil || !plans.isEmpty || compression != nil || !trainings.isEmpty
-                || evaluation != nil || !comparisons.isEmpty
+                || evaluation != nil || !drafts.isEmpty || !speculations.isEmpty
+                || !comparisons.isEmpty
         else { throw .noInput }
         if let sensitivity, sensitivity.artifact.matrices.isEmpty {
             throw .noMatrix(file: sensitivity.file)
@@ -69,6 +77,15 @@ package struct ReportInputs: Sendable {
             + trainings.compactMap { training in
                 training.artifact.source.map { Named($0, file: training.file) }
             } + [evaluation.map { Named($0.artifact.source, file: $0.file) }].compactMap { $0 }
+            + drafts.compactMap { draft in
+                self.source(of: draft.artifact).map { Named($0, file: draft.file) }
+            }
+    }
+
+    /// The dense checkpoint that a draft's model certainly comes from; `nil` where the draft does not say, or where that model is
+    /// dense and may be what a training on this page made, which no artifact names.
+    private func source(of draft: DraftReport) -> Fingerprint? {
+        draft.source == draft.target && !trainings.isEmpty ? nil : draft.source
     }
 
     private func requireOneSource() throws(ReportError) {
@@ -131,10 +148,13 @@ package struct ReportInputs: Sendable {
 
 extension ReportInputs {
     /// Reads the files.
-    /// - Parameter comparisons: folders whose *.json files are comparisons.
+    /// - Parameters:
+    ///   - drafts: their folders, or the reports in them.
+    ///   - comparisons: folders whose *.json files are comparisons.
     package init(
         sensitivity: String?, plans: [String], compression: String?, trainings: [String] = [],
-        evaluation: String? = nil, comparisons: [String]
+        evaluation: String? = nil, drafts: [String] = [], speculations: [String] = [],
+        comparisons: [String]
     ) throws {
         func named<Artifact: JSONArtifact & Sendable>(_ path: String) throws -> Named<Artifact> {
             Named(try Artifact.read(path), file: path)
@@ -145,14 +165,27 @@ extension ReportInputs {
             compression: try compression.map { try named($0) },
             trainings: try trainings.map { try named($0) },
             evaluation: try evaluation.map { Named(try RunEvaluation(reading: $0), file: $0) },
+            drafts: try drafts.map { try named(Self.report(ofDraft: $0)) },
+            speculations: try speculations.map { Named(try SpeculationEntry.read($0), file: $0) },
             comparisons: try comparisons.flatMap { try Self.files(in: $0) }.map { try named($0) })
     }
 
-    private static func files(in folder: String) throws -> [String] {
+    /// The file itself, or the one in a draft's folder.
+    package static func report(ofDraft path: String) throws(ReportError) -> String {
+        guard isFolder(path) else { return path }
+        let file = "\(path)/\(DraftReport.file)"
+        guard FileManager.default.fileExists(atPath: file) else { throw .noDraftReport(path) }
+        return file
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder),
-            isFolder.boolValue
-        else { throw ReportError.notFolder(folder) }
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            && isFolder.boolValue
+    }
+
+    private static func files(in folder: String) throws -> [String] {
+        guard isFolder(folder) else { throw ReportError.notFolder(folder) }
         let names = try FileManager.default.contentsOfDirectory(atPath: folder)
             .filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
         guard !names.isEmpty else { throw ReportError.emptyFolder(folder) }

@@ -9,6 +9,8 @@ package struct ReportPage {
     private let version: String
     private let models: [ModelComparison]
     private let bytes: [BytesFigure]
+    private let drafts: [DraftFigure]
+    private let speculations: [DraftedTextFigure]
     private let agreement: AgreementFigure?
 
     /// - Parameter version: of the program, for the page's foot.
@@ -20,6 +22,10 @@ package struct ReportPage {
         let compared = ModelComparison.models(inputs.comparisons.map(\.artifact))
         models = compared.filter { $0.source == source } + compared.filter { $0.source != source }
         bytes = try inputs.plans.map { try BytesFigure($0.artifact, file: $0.name) }
+        drafts = inputs.drafts.map { DraftFigure(report: $0.artifact, source: source) }
+        speculations = inputs.speculations.map {
+            DraftedTextFigure(file: $0.name, entries: $0.artifact)
+        }
         agreement = inputs.sensitivity.flatMap { AgreementFigure($0.artifact) }
     }
 
@@ -49,6 +55,9 @@ package struct ReportPage {
                     evaluation: evaluation, compression: inputs.compression?.artifact
                 ).section)
         }
+        if !drafts.isEmpty || !speculations.isEmpty {
+            sections.append(SpeculationFigure(drafts: drafts, measured: speculations).section)
+        }
         if let agreement { sections.append(agreement.section) }
         for (index, model) in models.enumerated() where !model.entries.isEmpty {
             sections.append(
@@ -63,7 +72,8 @@ package struct ReportPage {
 
     package var html: String {
         let summary = Summary(
-            inputs: inputs, models: models, bytes: bytes, agreement: agreement)
+            inputs: inputs, models: models, bytes: bytes, drafts: drafts,
+            speculations: speculations, agreement: agreement)
         let sections = sections
         let contents: Markup = .tag(
             "nav", ["aria-label": "Sections"],
@@ -95,7 +105,8 @@ package struct ReportPage {
         let files =
             (inputs.sensitivity.map { [$0.name] } ?? []) + inputs.plans.map(\.name)
             + (inputs.compression.map { [$0.name] } ?? []) + inputs.trainings.map(\.name)
-            + (inputs.evaluation.map { [$0.name] } ?? [])
+            + (inputs.evaluation.map { [$0.name] } ?? []) + inputs.drafts.map(\.name)
+            + inputs.speculations.map(\.name)
             + (inputs.comparisons.isEmpty
                 ? [] : ["\(NumberText.grouped(inputs.comparisons.count)) comparisons"])
         return .tag(

@@ -5,14 +5,16 @@ struct Summary {
     let inputs: ReportInputs
     let models: [ModelComparison]
     let bytes: [BytesFigure]
+    let drafts: [DraftFigure]
+    let speculations: [DraftedTextFigure]
     let agreement: AgreementFigure?
 
     /// The name of the model of the map and the plans, or of all that were compared.
     var title: String {
         guard let source = inputs.source?.artifact else {
-            return models.isEmpty
-                ? inputs.trainings.map(\.artifact.output).joined(separator: ", ")
-                : models.map(\.model).joined(separator: ", ")
+            let made = inputs.trainings.map(\.artifact.output) + drafts.map(\.name)
+            return [models.map(\.model), made, speculations.map(\.file)].first { !$0.isEmpty }?
+                .joined(separator: ", ") ?? ""
         }
         return models.first { $0.source == source }?.model ?? "checkpoint \(source.hex.prefix(12))"
     }
@@ -84,6 +86,21 @@ struct Summary {
                     NumberText.bytes(compression.bytesAfter),
                     "the compressed checkpoint, \(NumberText.percent(share)) of the dense one; \(NumberText.grouped(compression.calibrationTokens)) calibration tokens"
                 ))
+        }
+        cards += drafts.compactMap { draft in
+            draft.acceptance.first.map { chain, _, after in
+                card(
+                    NumberText.short(after),
+                    "tokens a step with chains of \(chain) guesses by \(draft.name), held-out text")
+            }
+        }
+        cards += speculations.compactMap { measured in
+            measured.best.map { entry in
+                card(
+                    DraftedTextFigure.ratio(entry),
+                    "the speed with a draft, \(DraftedTextFigure.sequences(entry.batch)), \(NumberText.short(entry.acceptanceLength)) tokens a step (\(measured.file))"
+                )
+            }
         }
         if let spearman = agreement?.spearman {
             cards.append(

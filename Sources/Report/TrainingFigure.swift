@@ -6,9 +6,6 @@ struct TrainingFigure {
     /// Of the section.
     let anchor: String
 
-    /// Points of a line at most: more would only make the page longer.
-    private static let mostPoints = 400
-
     var section: Section {
         Section(
             anchor: anchor, title: "Training: \(report.output)",
@@ -37,46 +34,8 @@ struct TrainingFigure {
             ("distance of hidden states", \.hidden), ("answers, nats per token", \.task),
         ]
         return all.compactMap { name, value in
-            panel(name, points(value)).map { (name, $0) }
+            LossCurve(report.curve, value).drawing(name).map { (name, $0) }
         }
-    }
-
-    /// Means over runs of steps where there are more than a line needs.
-    private func points(_ value: (HealReport.Point) -> Double?) -> [(Double, Double)] {
-        let known = report.curve.compactMap { point in
-            value(point).map { (Double(point.tokens), $0) }
-        }
-        let run = (known.count + Self.mostPoints - 1) / Self.mostPoints
-        guard run > 1 else { return known }
-        return stride(from: 0, to: known.count, by: run).map { start in
-            let group = known[start..<min(start + run, known.count)]
-            let count = Double(group.count)
-            return (
-                group.reduce(0) { $0 + $1.0 } / count, group.reduce(0) { $0 + $1.1 } / count
-            )
-        }
-    }
-
-    private func panel(_ name: String, _ points: [(Double, Double)]) -> Drawing? {
-        let values = points.map(\.1)
-        guard let last = points.last, let most = values.max(), let least = values.min() else {
-            return nil
-        }
-        let plot = Plot(width: 440, height: 300, left: 56, right: 16)
-        let x = Scale(.linear, 0...max(last.0, 1), to: plot.xRange)
-        let y = Scale(.linear, least...most, to: plot.yRange).padded(0.05)
-        var drawing = Drawing(
-            width: plot.width, height: plot.height, label: "\(name) over tokens trained on")
-        drawing.shapes = plot.frame(x: x, y: y, xName: "tokens", yName: name)
-        drawing.shapes.append(
-            Drawing.line(
-                points.map { (x.position($0.0), y.position($0.1)) }, class: "series ours"))
-        drawing.shapes.append(
-            Drawing.circle(
-                x.position(last.0), y.position(last.1), radius: 4, class: "dot ours",
-                title: "\(NumberText.short(last.1)) after \(NumberText.grouped(Int(last.0))) tokens"
-            ))
-        return drawing
     }
 
     private var tables: [DataTable] {
@@ -91,13 +50,16 @@ struct TrainingFigure {
                     short(text.divergenceAfter),
                 ]
             }, words: 1)
-        let settings = DataTable(
+        return (report.evaluations.isEmpty ? [] : [held]) + [.settings(report.settings)]
+    }
+}
+
+extension DataTable {
+    /// What a training was asked.
+    static func settings(_ settings: [String: JSONValue]) -> DataTable {
+        DataTable(
             title: "Settings", header: ["setting", "value"],
-            rows: report.settings.sorted { $0.key < $1.key }.map {
-                [$0.key, Self.words($0.value)]
-            },
-            words: 2)
-        return (report.evaluations.isEmpty ? [] : [held]) + [settings]
+            rows: settings.sorted { $0.key < $1.key }.map { [$0.key, words($0.value)] }, words: 2)
     }
 
     private static func words(_ value: JSONValue) -> String {

@@ -45,6 +45,9 @@ package struct DraftStage {
         {
             throw DraftError.promptTokens(prompt, window: settings.window)
         }
+        if let size = options.vocabulary, size > configuration.vocabularySize {
+            throw DraftError.vocabulary(size, model: configuration.vocabularySize)
+        }
         let tokenizer = try Tokenizer(path: model)
         let checkpoint = try Checkpoint(model)
         let target = try checkpoint.fingerprint()
@@ -61,10 +64,11 @@ package struct DraftStage {
         let corpus = try TrainingWindows(
             place.corpus, tokenizer, folder: model, length: settings.window, cache: place.cache,
             tell: tell)
-        let held = try place.evaluation.map { try HeldOutText($0, tokenizer) }
+        let device = place.device
+        let measured = try inputs(
+            place.evaluation.map { try HeldOutText($0, tokenizer) }, on: device)
         let run = try RunFolder(for: folder.path, journal: journal, restart: place.restart)
 
-        let device = place.device
         let loaded = try CausalLanguageModel(
             checkpoint, configuration, as: Trainer.computeType(on: device), on: device)
         let windows =
@@ -83,7 +87,6 @@ package struct DraftStage {
         let source = BatchSource(
             text: windows, tasks: nil, settings: settings, windowsAtOnce: windowsAtOnce,
             on: device)
-        let measured = try inputs(held, on: device)
         let before = try measured.isEmpty ? nil : learner.measure(measured)
         var loop = TrainingLoop(
             learner, source, states: TrainingStates(folder: run.path), saving: place.saving,
@@ -92,7 +95,7 @@ package struct DraftStage {
         let after = try measured.isEmpty ? nil : learner.measure(measured)
         let tokens = result.curve.last?.tokens ?? 0
         let report = DraftReport(
-            target: target, output: place.output,
+            target: target, source: checkpoint.manifest?.source ?? target, output: place.output,
             settings: settings.journal.merging(journal) { $1 },
             device: device.description,
             parameters: learner.masters.reduce(0) { $0 + $1.tensor.count },
@@ -110,9 +113,7 @@ package struct DraftStage {
     }
 
     private func vocabularySize(_ configuration: ModelConfiguration) -> Int {
-        min(
-            options.vocabulary ?? min(32_000, configuration.vocabularySize / 2),
-            configuration.vocabularySize)
+        options.vocabulary ?? min(32_000, configuration.vocabularySize / 2)
     }
 
     /// The first windows.
@@ -151,6 +152,7 @@ package struct DraftStage {
 package enum DraftError: Error, CustomStringConvertible {
     case window(Int, passes: Int, positions: Int)
     case promptTokens(Int, window: Int)
+    case vocabulary(Int, model: Int)
 
     package var description: String {
         switch self {
@@ -158,6 +160,8 @@ package enum DraftError: Error, CustomStringConvertible {
             "a window of \(window) tokens is not between \(passes + 2), for \(passes) passes, and the model's \(positions) positions"
         case .promptTokens(let prompt, let window):
             "a prompt of \(prompt) tokens leaves nothing to write in a window of \(window), or is none"
+        case .vocabulary(let size, let model):
+            "the draft cannot guess \(size) tokens: the model has a vocabulary of \(model)"
         }
     }
 }

@@ -110,7 +110,8 @@ struct DraftCommand: ParsableCommand {
         }
         for (name, value, range) in [
             ("passes", passes, 1...16), ("vocabulary", vocabulary ?? 1, 1...1 << 24),
-            ("window", window, 2...1 << 20), ("prompt-tokens", promptTokens ?? 1, 1...max(1, window - 1)),
+            ("window", window, 2...1 << 20),
+            ("prompt-tokens", promptTokens ?? 1, 1...max(1, window - 1)),
             ("save-every", saveEvery ?? 1, 1...1 << 40),
         ] where !range.contains(value) {
             throw ValidationError(
@@ -171,9 +172,9 @@ extension DraftReport {
             lines.append(
                 (
                     "tokens a step, \(name)",
-                    String(
-                        format: "%.2f with chains of 4, %.2f with chains of 7",
-                        measured.acceptanceLength(4), measured.acceptanceLength(7))
+                    measured.chains.map {
+                        String(format: "%.2f with chains of %d", measured.acceptanceLength($0), $0)
+                    }.joined(separator: ", ")
                 ))
         }
         return lines.aligned

@@ -10,13 +10,16 @@ struct ReportCommand: ParsableCommand {
         discussion: """
             The page opens in any browser without a network, in light and dark, on a phone and on paper, and \
             shows what its artifacts tell: which matrices the model depends on and how their spectra fall \
-            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how the loss fell (training reports), what the models of a run are worth (its evaluation), how well \
+            (a sensitivity map), where a plan leaves the bytes (one or several plans), how well each matrix was fitted (a compression report), how the loss fell (training reports), what the models of a run are worth (its evaluation), how far drafts guess right and what that brings (drafts, and \
+            their measurements), how well \
             predictions agree with measurements (a map with measured candidates), and quality against \
             bytes of every method (folders of comparisons, one JSON file each). Artifacts of different \
-            checkpoints are refused. The same artifacts give the same page.
+            checkpoints are refused; a draft's model may be the dense one or one that was compressed from it. The same \
+            artifacts give the same page.
 
               minima report --sensitivity sensitivity.json --plan plan.json -o report.html
               minima report --compare results/tiny --compare results/small -o report.html
+              minima report --draft tiny-draft --speculation decode.json -o report.html
             """)
 
     @Option(help: "Sensitivity map, as in sensitivity.json.", completion: .file())
@@ -41,6 +44,17 @@ struct ReportCommand: ParsableCommand {
     var evaluation: String?
 
     @Option(
+        help: "A draft's folder, or the draft.json in it; may be given several times.",
+        completion: .directory)
+    var draft: [String] = []
+
+    @Option(
+        help:
+            "What `minima bench decode --draft DRAFT --json` printed; may be given several times.",
+        completion: .file())
+    var speculation: [String] = []
+
+    @Option(
         help: "Folder of comparisons, *.json; may be given several times.", completion: .directory)
     var compare: [String] = []
 
@@ -55,10 +69,11 @@ struct ReportCommand: ParsableCommand {
     func validate() throws {
         guard
             sensitivity != nil || !plan.isEmpty || compression != nil || !heal.isEmpty
-                || evaluation != nil || !compare.isEmpty
+                || evaluation != nil || !draft.isEmpty || !speculation.isEmpty || !compare.isEmpty
         else {
             throw ValidationError(
-                "give --sensitivity, --plan, --compression, --heal, --evaluation or --compare")
+                "give --sensitivity, --plan, --compression, --heal, --evaluation, --draft, --speculation or --compare"
+            )
         }
     }
 
@@ -75,7 +90,9 @@ struct ReportCommand: ParsableCommand {
 
     /// Draws and writes the page.
     func made() throws -> Written {
-        let files = [sensitivity, compression, evaluation].compactMap { $0 } + plan + heal
+        let files =
+            try [sensitivity, compression, evaluation].compactMap { $0 } + plan + heal + speculation
+            + draft.map { try ReportInputs.report(ofDraft: $0) }
         if let input = files.first(where: isOutput) {
             throw PageExists(file: input, isInput: true)
         }
@@ -84,7 +101,7 @@ struct ReportCommand: ParsableCommand {
         }
         let inputs = try ReportInputs(
             sensitivity: sensitivity, plans: plan, compression: compression, trainings: heal,
-            evaluation: evaluation, comparisons: compare)
+            evaluation: evaluation, drafts: draft, speculations: speculation, comparisons: compare)
         let page = try ReportPage(inputs, version: Minima.configuration.version)
         let bytes = Array(page.html.utf8)
         try AtomicFile.write(bytes, to: output)

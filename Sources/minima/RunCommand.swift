@@ -26,6 +26,7 @@ struct RunCommand: ParsableCommand {
                 tokens: 5M
               evaluate:                        # required; text, tasks
                 text: [../Examples/evaluation.txt]
+              report: {draft: [tiny-draft]}    # left out: the run alone; draft, speculation, compare
 
               minima run runs/tiny.yaml --dry-run
               minima run runs/tiny.yaml --output /tmp/tiny

@@ -10,13 +10,15 @@ private struct RecipeText {
         "{corpus: \(Program.root)/Examples/calibration.txt, tokens: 4k, batch-tokens: 256, "
         + "window: 128, save-every: 1}"
     var evaluate = "{text: \(Program.text), window: 128, windows: 2}"
+    var report: String?
 
     func write(_ path: String) throws {
         let parts = [
             "model: \(model)", "output: out", "calibration: \(calibration)",
             "analyze: {candidates: pivoted-low-rank}", "plan: \(plan)", "evaluate: \(evaluate)",
         ]
-        let lines = parts + (heal.map { ["heal: \($0)"] } ?? [])
+        let lines =
+            parts + (heal.map { ["heal: \($0)"] } ?? []) + (report.map { ["report: \($0)"] } ?? [])
         try Data((lines.joined(separator: "\n") + "\n").utf8)
             .write(to: URL(fileURLWithPath: path))
     }
@@ -133,6 +135,14 @@ struct RecipeTests {
             #expect(planned.status == 0, "\(planned.errors)")
             #expect(planned.output.contains("--text \(scratch.path("t.txt"))"))
             #expect(planned.output.contains("--output '\(folder)/out/plan.json'"))
+            text.report = "{draft: [../t.txt, ../a folder], speculation: ../t.txt}"
+            try text.write(recipe)
+            let drafts = try Program.run("run", recipe, "--dry-run")
+            #expect(
+                drafts.output.contains(
+                    "--draft \(scratch.path("t.txt")) --draft '\(folder)' --speculation"),
+                "\(drafts.output)\(drafts.errors)")
+            text.report = nil
             let elsewhere = try Program.run("run", recipe, "--dry-run", "--output", "/tmp/else")
             #expect(elsewhere.output.contains("--output /tmp/else/plan.json"))
 

@@ -36,6 +36,29 @@ struct ReportCommandTests {
         """
     }
 
+    private func draft(target: String) -> String {
+        let curve = (1...3).map { step in
+            """
+            {"step": \(step), "tokens": \(64 * step), "loss": \(4 - step), "next_token": 0, "kl": 1,
+             "learning_rate": 0.1, "gradient_norm": 1}
+            """
+        }.joined(separator: ", ")
+        return """
+            {"version": 1, "target": "\(target)", "source": "\(target)", "output": "made/guesser",
+             "settings": {"passes": 2}, "device": "cpu", "parameters": 1234, "draft_vocab_size": 200,
+             "coverage": 0.5, "tokens": 192, "seconds": 1.5, "tokens_per_second": 128,
+             "after": {"positions": 9, "loss": [1, 2], "overlap": [0.5, 0.25],
+               "agreement": [0.5, 0.25]}, "curve": [\(curve)]}
+            """
+    }
+
+    private let drafted = """
+        [{"variant": "dense", "keep": 1, "kv": "f32", "batch": 2, "context": 8, "tokens": 16,
+          "draft_length": 2, "drafted": 12, "accepted": 6, "acceptance_length": 2.0,
+          "accepted_shares": [0.75, 0.25], "plain_tokens_per_second": 100,
+          "speculative_tokens_per_second": 150, "ratio_to_plain": 1.5, "same_texts": 2}]
+        """
+
     private func write(_ text: String, _ path: String) throws -> String {
         try text.write(toFile: path, atomically: false, encoding: .utf8)
         return path
@@ -79,6 +102,30 @@ struct ReportCommandTests {
         }
     }
 
+    @Test("a draft by its folder or its report, and what it was measured to bring")
+    func drafts() throws {
+        try withScratch { scratch in
+            let sensitivity = try write(map(source: Self.source), scratch.path("s.json"))
+            let folder = try folder(
+                scratch.path("guesser"), ["draft.json": draft(target: Self.source)])
+            let measured = try write(drafted, scratch.path("d.json"))
+            let pages = try [folder, folder + "/draft.json"].map { draft in
+                let page = scratch.path("report.html")
+                let result = try Program.run(
+                    "report", "--sensitivity", sensitivity, "--draft", draft, "--draft", draft,
+                    "--speculation", measured, "--output", page, "--overwrite")
+                #expect(result.status == 0, "\(result.errors)")
+                #expect(result.output.contains("Speculation: how far guesses hold"))
+                return try String(contentsOfFile: page, encoding: .utf8)
+            }
+            #expect(pages[0] == pages[1])
+            #expect(pages[0].components(separatedBy: "<h3>guesser: 1,234 parameters").count == 3)
+            for fragment in ["chains of 2", "1.75 tokens a step", "with the draft, 1.50×: 150"] {
+                #expect(pages[0].contains(fragment), "\(fragment)")
+            }
+        }
+    }
+
     @Test("artifacts that are missing, foreign, of other checkpoints or in the way")
     func failures() throws {
         try withScratch { scratch in
@@ -92,7 +139,27 @@ struct ReportCommandTests {
                 scratch.path("absurd"), ["a.json": entry("m", perplexity: "-1")])
             let foreign = try folder(
                 scratch.path("foreign"), ["p.json": self.plan(source: Self.source)])
+            let guesser = try self.folder(
+                scratch.path("guesser"), ["draft.json": draft(target: Self.other)])
+            let measured = try write(drafted, scratch.path("d.json"))
             for (arguments, fragments) in [
+                (["--draft", scratch.path("none")], ["none"]),
+                (["--draft", empty], ["empty holds no draft.json", "minima draft"]),
+                (["--draft", sensitivity], ["s.json", "not a draft report"]),
+                (["--draft", measured], ["d.json", "not a draft report"]),
+                (
+                    ["--sensitivity", sensitivity, "--draft", guesser],
+                    ["guesser/draft.json", "s.json", "0a0a0a", "1b1b1b"]
+                ),
+                (
+                    ["--speculation", sensitivity],
+                    ["s.json", "minima bench decode --draft --json"]
+                ),
+                (["--speculation", scratch.path("none.json")], ["none.json"]),
+                (
+                    ["--draft", guesser, "--output", guesser + "/draft.json", "--overwrite"],
+                    ["made from"]
+                ),
                 (["--sensitivity", scratch.path("none.json")], ["none.json"]),
                 (["--sensitivity", plan], ["p.json", "not a sensitivity map"]),
                 (["--plan", sensitivity], ["s.json", "not a compression plan"]),

@@ -105,7 +105,8 @@ struct ModelDrafterTests {
         #expect(try drafted(1, from: 0, to: 5))
     }
 
-    @Test("what waited in the host's memory is guessed on as if it had stayed, and within the bytes that are allowed")
+    @Test(
+        "what waited on the host is guessed on as if it had stayed, in the bytes that are allowed")
     func spilled() throws {
         let target = try target()
         let draft = try DraftModel(folder: "\(TestData.drafts)/authors", for: target)

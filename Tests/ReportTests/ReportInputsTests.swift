@@ -44,6 +44,38 @@ struct ReportInputsTests {
         #expect(twice?.contains("both call their model 'toy'") == true, "\(twice ?? "")")
     }
 
+    @Test("a draft is refused only where its model certainly comes from another checkpoint")
+    func drafts() throws {
+        func found(
+            _ target: String, _ source: String?, trainings: [ReportInputs.Named<HealReport>] = []
+        ) throws -> String? {
+            fault {
+                try TestData.inputs(
+                    map: try TestData.map(), trainings: trainings,
+                    drafts: [try TestData.draft(target: target, source: source)])
+            }
+        }
+        // Of the dense model, of one compressed from it, of nobody knows which.
+        for (target, source) in [("0a", "0a"), ("cc", "0a"), ("0a", nil), ("cc", nil)] {
+            #expect(try found(target, source) == nil)
+        }
+        for (target, source) in [("bb", "bb"), ("cc", "bb")] {
+            let refused = try found(target, source)
+            #expect(refused?.contains("drafts/guesser/draft.json") == true, "\(refused ?? "")")
+            #expect(refused?.contains("bbbbbbbbbbbb…") == true)
+        }
+        // A dense model may be the control that was trained here; a compressed one comes from where it comes from.
+        let control = try TestData.training(source: "0a")
+        #expect(try found("bb", "bb", trainings: [control]) == nil)
+        #expect(try found("cc", "bb", trainings: [control]) != nil)
+        let two = fault {
+            try TestData.inputs(drafts: [
+                try TestData.draft(), try TestData.draft(target: "cc", source: "bb"),
+            ])
+        }
+        #expect(two?.contains("one report shows one checkpoint") == true, "\(two ?? "")")
+    }
+
     @Test("nothing, the same twice, and numbers that mean nothing")
     func faults() throws {
         #expect(throws: ReportError.noInput) { try TestData.inputs() }

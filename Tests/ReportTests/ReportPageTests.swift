@@ -8,7 +8,8 @@ import Testing
 struct ReportPageTests {
     static let titles = [
         "Sensitivity map", "Spectra and entanglement entropy", "Where the bytes went",
-        "What the fits lost", "Measured: dense, compressed, healed", "Predicted against measured",
+        "What the fits lost", "Measured: dense, compressed, healed",
+        "Speculation: how far guesses hold", "Predicted against measured",
         "Quality against bytes: toy",
         "Ablations: toy",
     ]
@@ -30,7 +31,9 @@ struct ReportPageTests {
         for fragment in ["<h1>toy</h1>", source, "minima 1.2.3", "half.json", "seed 7"] {
             #expect(html.contains(fragment), "\(fragment)")
         }
-        #expect(!html.contains("maps/"), "a page tells no folders")
+        for folder in ["maps/", "drafts/", "bench/"] {
+            #expect(!html.contains(folder), "a page tells no folders")
+        }
     }
 
     @Test("a section appears only with its data")
@@ -41,7 +44,7 @@ struct ReportPageTests {
         let map = try TestData.inputs(map: try TestData.map())
         #expect(try titles(map) == Array(Self.titles[0...1]))
         let measured = try TestData.inputs(map: try TestData.map(measured: 1))
-        #expect(try titles(measured) == Array(Self.titles[0...1]) + [Self.titles[5]])
+        #expect(try titles(measured) == Array(Self.titles[0...1]) + [Self.titles[6]])
         let plan = try TestData.inputs(plans: [try TestData.plan()])
         #expect(try titles(plan) == [Self.titles[2]])
         let fits = try TestData.inputs(compression: try TestData.compression())
@@ -49,9 +52,15 @@ struct ReportPageTests {
         let evaluated = try TestData.inputs(evaluation: try TestData.evaluation())
         #expect(try titles(evaluated) == [Self.titles[4]])
         let compared = try TestData.inputs(comparisons: [try TestData.entry("minima")])
-        #expect(try titles(compared) == [Self.titles[6]])
+        #expect(try titles(compared) == [Self.titles[7]])
         let ablated = try TestData.inputs(comparisons: [try TestData.entry("ablation-x")])
-        #expect(try titles(ablated) == [Self.titles[7]])
+        #expect(try titles(ablated) == [Self.titles[8]])
+        for inputs in [
+            try TestData.inputs(drafts: [try TestData.draft()]),
+            try TestData.inputs(speculations: [TestData.speculations(TestData.speculation())]),
+        ] {
+            #expect(try titles(inputs) == [Self.titles[5]])
+        }
     }
 
     @Test("the models of a run beside the dense one, a ruined one among them")
@@ -100,7 +109,8 @@ struct ReportPageTests {
         #expect(try TestData.html(try TestData.everything()) == html)
         let turned = try ReportInputs(
             sensitivity: inputs.sensitivity, plans: inputs.plans, compression: inputs.compression,
-            evaluation: inputs.evaluation, comparisons: inputs.comparisons.reversed())
+            evaluation: inputs.evaluation, drafts: inputs.drafts,
+            speculations: inputs.speculations, comparisons: inputs.comparisons.reversed())
         #expect(try TestData.html(turned) == html)
     }
 
@@ -127,6 +137,7 @@ struct ReportPageTests {
         let text = "</title><img src=x onerror=\"y\">"
         let inputs = try TestData.inputs(
             map: try TestData.map([name, "model.layers.1.mlp.up_proj"], measured: 1),
+            drafts: [try TestData.draft(output: text)],
             comparisons: [
                 try TestData.entry("<b>", model: text, texts: [text]),
                 try TestData.entry("ablation-<i>", model: text, texts: [text]),

@@ -104,13 +104,76 @@ enum TestData {
         map: ReportInputs.Named<SensitivityMap>? = nil,
         plans: [ReportInputs.Named<CompressionPlan>] = [],
         compression: ReportInputs.Named<CompressionReport>? = nil,
+        trainings: [ReportInputs.Named<HealReport>] = [],
         evaluation: ReportInputs.Named<RunEvaluation>? = nil,
+        drafts: [ReportInputs.Named<DraftReport>] = [],
+        speculations: [ReportInputs.Named<[SpeculationEntry]>] = [],
         comparisons: [ReportInputs.Named<ComparisonEntry>] = []
     ) throws -> ReportInputs {
         try ReportInputs(
-            sensitivity: map, plans: plans, compression: compression, evaluation: evaluation,
+            sensitivity: map, plans: plans, compression: compression, trainings: trainings,
+            evaluation: evaluation, drafts: drafts, speculations: speculations,
             comparisons: comparisons)
     }
+
+    static func curve(_ losses: [Double]) -> [HealReport.Point] {
+        losses.enumerated().map { step, loss in
+            .init(
+                step: step + 1, tokens: 128 * (step + 1), loss: loss, nextToken: 0,
+                divergence: loss, hidden: nil, task: nil, learningRate: 1e-3, gradientNorm: 1)
+        }
+    }
+
+    static func training(source digits: String?) throws -> ReportInputs.Named<HealReport> {
+        .init(
+            HealReport(
+                source: try digits.map { try source($0) }, model: "half", teacher: "dense",
+                output: "healed", settings: [:], device: "cpu", computeType: "F32",
+                checkpointsBlocks: false, microBatchTokens: 128, trainedParameters: 1280,
+                tokens: 256, steps: 2, seconds: 1, tokensPerSecond: 256,
+                modelFlopsUtilisation: nil, peakMemoryBytes: 1, overlap: nil, evaluations: [],
+                curve: curve([2, 1])), file: "healed/heal.json")
+    }
+
+    static func measurement(_ agreement: [Double]) -> DraftReport.Measurement {
+        .init(
+            positions: 1_234, loss: agreement.map { 2 - $0 }, overlap: agreement,
+            agreement: agreement)
+    }
+
+    /// - Parameters:
+    ///   - target: digits of the model's fingerprint.
+    ///   - source: of the dense checkpoint's; `nil`: as of an older file, which does not say.
+    static func draft(
+        target: String = "0a", source: String? = "0a", output: String = "drafts/guesser",
+        before: [Double]? = [0.25, 0.125, 0, 0, 0, 0, 0],
+        after: [Double]? = [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125],
+        losses: [Double] = [9, 7, 5, 4]
+    ) throws -> ReportInputs.Named<DraftReport> {
+        .init(
+            DraftReport(
+                target: try self.source(target), source: try source.map { try self.source($0) },
+                output: output, settings: ["passes": .integer(7)], device: "cpu",
+                parameters: 1_650_000, vocabularySize: 2_048, coverage: 0.875, tokens: 512,
+                seconds: 2, tokensPerSecond: 256, before: before.map(measurement),
+                after: after.map(measurement), curve: curve(losses)),
+            file: "drafts/guesser/draft.json")
+    }
+
+    static func speculation(
+        batch: Int = 1, shares: [Double] = [0.875, 0.375], plain: Double = 500,
+        drafted: Double = 750, sameTexts: Int? = nil
+    ) -> SpeculationEntry {
+        SpeculationEntry(
+            variant: .compressed, keep: 0.648, kv: "f32", batch: batch, context: 128, tokens: 256,
+            draftLength: 2, drafted: 228, accepted: 140, acceptanceLength: 2.25,
+            acceptedShares: shares, plainTokensPerSecond: plain, tokensPerSecond: drafted,
+            ratioToPlain: drafted / plain, sameTexts: sameTexts ?? batch)
+    }
+
+    static func speculations(
+        _ entries: SpeculationEntry...
+    ) -> ReportInputs.Named<[SpeculationEntry]> { .init(entries, file: "bench/decode.json") }
 
     /// Of a compressed and a healed model, with a task that the healed one alone was given.
     static func evaluation(source digits: String = "0a") throws -> ReportInputs.Named<RunEvaluation>
@@ -153,7 +216,8 @@ enum TestData {
     static func everything() throws -> ReportInputs {
         try inputs(
             map: try map(measured: 0.3), plans: [try plan()], compression: try compression(),
-            evaluation: try evaluation(),
+            evaluation: try evaluation(), drafts: [try draft()],
+            speculations: [speculations(speculation(), speculation(batch: 8, drafted: 450))],
             comparisons: [
                 try entry("minima", keep: 0.5), try entry("minima", keep: 0.8, perplexity: 21),
                 try entry("low-rank", keep: 0.5, perplexity: 60),

@@ -11,7 +11,7 @@ struct RecipeKey: Sendable {
         case path
         /// Behind one option.
         case paths
-        /// Each behind an option of its own.
+        /// Files or folders, each behind an option of its own.
         case folders
     }
 
@@ -79,7 +79,7 @@ enum RecipePart: String, CaseIterable, Sendable {
                 (.text, ["dtype"]), (.list, ["tasks"]), (.path, ["task-data"]),
                 (.whole, ["limit", "shots"]),
             ]
-        case .report: [(.folders, ["compare"])]
+        case .report: [(.folders, ["compare", "draft", "speculation"])]
         }
     }
 }
