@@ -13,6 +13,8 @@ package struct DraftLength: Sendable {
     /// Seconds of a step, and of drafting, by the load and the length: decaying means.
     private var steps: [Load: Double] = [:]
     private var drafting: [Load: Double] = [:]
+    /// Steps that `steps` was learnt from.
+    private var samples: [Load: Int] = [:]
     /// What came for the first time, and may have compiled something.
     private var metSteps: Set<Load> = []
     private var metDrafting: Set<Load> = []
@@ -32,6 +34,10 @@ package struct DraftLength: Sendable {
     private static let decay = 0.98
     /// Every so many steps a neighbour of the best length is tried, so that its time is known and its share of right tokens too.
     private static let exploring = 64
+    /// After so many it is tried again where nothing has been wanted for long: what was measured may have been bad luck.
+    private static let retrying = 2_048
+    /// Steps that a length is known by: of one alone a neighbour on the machine may have made any number.
+    private static let enough = 2
     /// So often a length is asked for until it is known: a drafter may have nothing to say, which costs nothing.
     private static let patience = 16
 
@@ -61,7 +67,13 @@ package struct DraftLength: Sendable {
         let length = (rows + sequences / 2) / sequences - 1
         let place = Load(sequences: Self.magnitude(sequences), length: length)
         if metSteps.insert(place).inserted { return }
-        Self.blend(seconds, into: &steps[place])
+        samples[place, default: 0] += 1
+        // Nothing makes a step shorter than it is: of the first few the shortest is the one to believe.
+        if samples[place, default: 0] <= Self.enough {
+            steps[place] = min(steps[place] ?? seconds, seconds)
+        } else {
+            Self.blend(seconds, into: &steps[place])
+        }
     }
 
     /// Says what drafting `drafted` tokens of each of `sequences` took.
@@ -102,7 +114,9 @@ package struct DraftLength: Sendable {
         // as the cost goes by stairs.
         for length in 0...min(limit, (best ?? -1) + 2) {
             let place = Load(sequences: load, length: length)
-            guard steps[place] == nil, asked[place, default: 0] < Self.patience else { continue }
+            guard samples[place, default: 0] < Self.enough,
+                asked[place, default: 0] < Self.patience
+            else { continue }
             asked[place, default: 0] += 1
             return length
         }
@@ -110,6 +124,7 @@ package struct DraftLength: Sendable {
             let other = (best ?? 0) + [2, -1, 1][count / Self.exploring % 3]
             return min(max(other, 0), limit)
         }
+        if count % Self.retrying == 0 { return min(max(best ?? 0, 1), limit) }
         return best ?? 0
     }
 
