@@ -11,13 +11,12 @@ extension Engine {
         options.maxTokens = tokens
         options.endsAtEndOfText = false
         let ids = try prompts.map { try submit($0, options) }
-        var results: [RequestID: [Int]] = [:]
         /// Tokens that requests have, where all have one at least.
-        func written() -> Int? {
+        func written(_ results: [RequestID: Generator.Result]) -> Int? {
             var sum = 0
             for (id, prompt) in zip(ids, prompts) {
                 let tokens =
-                    results[id]?.count
+                    results[id]?.tokens.count
                     ?? scheduler.tokens(of: id).map { $0.count - prompt.count } ?? 0
                 guard tokens > 0 else { return nil }
                 sum += tokens
@@ -25,18 +24,11 @@ extension Engine {
             return sum
         }
         var begun: (tokens: Int, time: ContinuousClock.Instant)?
-        while !isIdle {
-            for event in step() {
-                switch event {
-                case .finished(let id, let result): results[id] = result.tokens
-                case .failed(_, let error): throw error
-                case .started, .guessed, .text, .logprobs: break
-                }
-            }
+        let results = try run { results in
             try behindEachStep()
-            if begun == nil, let tokens = written() { begun = (tokens, .now) }
+            if begun == nil, let tokens = written(results) { begun = (tokens, .now) }
         }
-        let texts = ids.map { results[$0] ?? [] }
+        let texts = ids.map { results[$0]?.tokens ?? [] }
         guard let begun else { preconditionFailure("texts that ended have begun") }
         let seconds = (ContinuousClock.now - begun.time) / .seconds(1)
         let behind = texts.reduce(0) { $0 + $1.count } - begun.tokens

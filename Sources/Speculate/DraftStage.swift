@@ -75,7 +75,7 @@ package struct DraftStage {
             try options.regeneration.map {
                 try RegeneratedText(
                     $0, of: corpus, tokens: settings.tokens, seed: settings.seed, in: run.path
-                ).windows(from: corpus, by: loaded, tokenizer, tell: tell)
+                ).windows(by: loaded, tokenizer, tell: tell)
             } ?? corpus
         let vocabulary = try DraftVocabulary(
             windows, size: vocabularySize(configuration), of: configuration.vocabularySize)

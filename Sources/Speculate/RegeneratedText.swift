@@ -10,6 +10,7 @@ import Text
 
 struct RegeneratedText {
     private let settings: Regeneration
+    private let corpus: TrainingWindows
     private let seed: UInt64
     /// Tokens of a window.
     private let length: Int
@@ -24,21 +25,21 @@ struct RegeneratedText {
     private static let memoryShare = 0.5
 
     /// - Parameters:
-    ///   - windows: of the corpus; as many as `tokens` need are taken, in an order of `seed`, none twice.
+    ///   - corpus: as many of its windows as `tokens` need are taken, in an order of `seed`, none twice.
     ///   - folder: of the unfinished run.
     init(
-        _ settings: Regeneration, of windows: TrainingWindows, tokens: Int, seed: UInt64,
+        _ settings: Regeneration, of corpus: TrainingWindows, tokens: Int, seed: UInt64,
         in folder: String
     ) {
-        (self.settings, self.seed, self.folder) = (settings, seed, folder)
-        length = windows.length
-        count = min(windows.count, max(1, (tokens + length - 1) / length))
+        (self.settings, self.corpus, self.seed, self.folder) = (settings, corpus, seed, folder)
+        length = corpus.length
+        count = min(corpus.count, max(1, (tokens + length - 1) / length))
     }
 
     /// Writes what an earlier run has not written.
     /// - Parameter model: says what follows; its weights are laid out for decoding while this goes on.
     func windows(
-        from corpus: TrainingWindows, by model: CausalLanguageModel, _ tokenizer: Tokenizer,
+        by model: CausalLanguageModel, _ tokenizer: Tokenizer,
         tell: (TrainingEvent) throws -> Void
     ) throws -> TrainingWindows {
         var order = WindowOrder(count: corpus.count, seed: seed)
@@ -48,7 +49,7 @@ struct RegeneratedText {
         let files = try stride(from: 0, to: count, by: Self.group).map { first in
             let path = "\(folder)/regenerated-\(first / Self.group).safetensors"
             if !FileManager.default.fileExists(atPath: path) {
-                let numbers = (first..<min(first + Self.group, count)).map { $0 }
+                let numbers = first..<min(first + Self.group, count)
                 let prompts = try numbers.map {
                     try corpus.window(order.window(at: $0)).prefix(settings.promptTokens).map(
                         Int.init)
@@ -113,30 +114,21 @@ struct RegeneratedText {
             behind prompts: [[Int]], temperature: Double, seeds: [UInt64],
             progress: (Int) throws -> Void
         ) throws -> [[Int]] {
-            var (places, texts) = ([RequestID: Int](), prompts)
-            for (index, prompt) in prompts.enumerated() {
+            let ids = try zip(prompts, seeds).map { prompt, seed in
                 var options = Generator.Options()
                 options.maxTokens = length - prompt.count
                 options.endsAtEndOfText = false
                 options.sampling.temperature = temperature
-                options.sampling.seed = seeds[index]
-                places[try engine.submit(prompt, options)] = index
+                options.sampling.seed = seed
+                return try engine.submit(prompt, options)
             }
-            var (done, steps) = (0, 0)
-            while !engine.isIdle {
-                for event in engine.step() {
-                    switch event {
-                    case .finished(let id, let result):
-                        guard let place = places[id] else { continue }
-                        texts[place] += result.tokens
-                        done += result.tokens.count
-                    case .failed(_, let error): throw error
-                    case .started, .guessed, .text, .logprobs: break
-                    }
-                }
+            var steps = 0
+            let results = try engine.run { results in
                 steps += 1
-                if steps % 16 == 0 { try progress(done) }
+                guard steps % 16 == 0 else { return }
+                try progress(results.values.reduce(0) { $0 + $1.tokens.count })
             }
+            let texts = zip(prompts, ids).map { $0 + (results[$1]?.tokens ?? []) }
             precondition(
                 texts.allSatisfy { $0.count == length }, "nothing ends a window before its end")
             return texts

@@ -9,11 +9,7 @@ import Testing
 
 @Suite("Training of drafts")
 struct DraftStageTests {
-    private static let root: String = {
-        let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-        return parts.dropLast(3).joined(separator: "/")
-    }()
-    private let tiny = DraftStageTests.root + "/Models/tiny"
+    private let tiny = TestData.root + "/Models/tiny"
 
     private func target() throws -> CausalLanguageModel {
         try CausalLanguageModel(Checkpoint(tiny), ModelConfiguration(folder: tiny))
@@ -33,8 +29,8 @@ struct DraftStageTests {
         (options.passes, options.vocabulary) = (3, 300)
         func stage(_ name: String) -> DraftStage {
             var place = TrainingPlace(
-                corpus: [Self.root + "/Examples/calibration.txt"], output: "\(folder)/\(name)")
-            place.evaluation = [Self.root + "/Examples/evaluation.txt"]
+                corpus: [TestData.root + "/Examples/calibration.txt"], output: "\(folder)/\(name)")
+            place.evaluation = [TestData.root + "/Examples/evaluation.txt"]
             place.cache = folder + "/cache"
             place.saving.steps = 3
             return DraftStage(model: tiny, options: options, settings: settings, place: place)
@@ -72,7 +68,7 @@ struct DraftStageTests {
     @Test("passes of training are the steps of a chain of drafts")
     func unrolled() throws {
         let target = try target()
-        let draft = try DraftModel(folder: Self.root + "/Models/tiny-draft", for: target)
+        let draft = try DraftModel(folder: TestData.root + "/Models/tiny-draft", for: target)
         let (tokens, passes, hidden) = (11, 4, target.configuration.hiddenSize)
         let ids = try Tensor(
             (0..<tokens + passes).map { Int32(($0 * 997 + 12) % 4_096) },

@@ -10,11 +10,7 @@ import Text
 
 @Suite("Text that the model writes for its draft")
 struct RegeneratedTextTests {
-    private static let root: String = {
-        let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-        return parts.dropLast(3).joined(separator: "/")
-    }()
-    private let tiny = RegeneratedTextTests.root + "/Models/tiny"
+    private let tiny = TestData.root + "/Models/tiny"
     private let length = 40
 
     private func withFolder(_ body: (String) throws -> Void) throws {
@@ -26,7 +22,7 @@ struct RegeneratedTextTests {
 
     private func corpus(_ tokenizer: Tokenizer, _ cache: String) throws -> TrainingWindows {
         try TrainingWindows(
-            [Self.root + "/Examples/calibration.txt"], tokenizer, folder: tiny, length: length,
+            [TestData.root + "/Examples/calibration.txt"], tokenizer, folder: tiny, length: length,
             cache: cache
         ) { _ in }
     }
@@ -48,7 +44,7 @@ struct RegeneratedTextTests {
                     atPath: place, withIntermediateDirectories: true)
                 return try RegeneratedText(
                     settings, of: corpus, tokens: 5 * length - 3, seed: 7, in: place
-                ).windows(from: corpus, by: model, tokenizer) { _ in }
+                ).windows(by: model, tokenizer) { _ in }
             }
             let written = try windows(settings, "greedy")
             #expect(written.count == 5 && written.length == length)
@@ -90,7 +86,7 @@ struct RegeneratedTextTests {
             options.regeneration = Regeneration()
             func run(_ tell: (TrainingEvent) throws -> Void = { _ in }) throws -> DraftReport {
                 var place = TrainingPlace(
-                    corpus: [Self.root + "/Examples/calibration.txt"],
+                    corpus: [TestData.root + "/Examples/calibration.txt"],
                     output: "\(folder)/draft")
                 place.cache = folder + "/cache"
                 return try withoutActuallyEscaping(tell) { tell in

@@ -308,6 +308,27 @@ package final class Engine {
             seconds: (ContinuousClock.now - start).inSeconds)
     }
 
+    /// Computes steps until nothing is left to do.
+    /// - Parameter behindEachStep: gets what has ended so far.
+    /// - Returns: what became of each request.
+    /// - Throws: what a request failed with; the others are left where they are.
+    package func run(
+        behindEachStep: ([RequestID: Generator.Result]) throws -> Void = { _ in }
+    ) throws -> [RequestID: Generator.Result] {
+        var results: [RequestID: Generator.Result] = [:]
+        while !isIdle {
+            for event in step() {
+                switch event {
+                case .finished(let id, let result): results[id] = result
+                case .failed(_, let error): throw error
+                case .started, .guessed, .text, .logprobs: break
+                }
+            }
+            try behindEachStep(results)
+        }
+        return results
+    }
+
     private func finish(_ id: RequestID, _ reason: Generator.FinishReason) -> [Event] {
         forget(id)
         guard var answer = answers.removeValue(forKey: id) else { return [] }
